@@ -1,0 +1,20 @@
+//! OAuth 2 and OpenID Connect as values and decisions, for the provider and its clients alike.
+//!
+//! Nothing here does I/O: time comes in as an argument, randomness as bytes, seals as finished bytes. So every rule is
+//! a function that a table of cases can test, and both sides share it.
+//!
+//! What only a provider needs stands behind the feature `server`; without it the crate is small enough for a browser.
+
+pub mod error;
+pub mod form;
+pub mod id;
+pub mod pkce;
+pub mod scope;
+pub mod secret;
+pub mod time;
+
+pub use error::{Denied, ErrorCode};
+pub use id::{ClientId, Epoch, SessionId, Subject, Version};
+pub use scope::Scope;
+pub use secret::Secret;
+pub use time::Timestamp;
