@@ -1,0 +1,208 @@
+//! Where everything is kept: a short trait of things that happen all at once.
+//!
+//! A record is changed by **one compare-and-swap of one record** and by nothing else; no promise of the provider needs
+//! a transaction over two. So any engine that can swap one record serves.
+//!
+//! # Adding an engine
+//! Implement [`Store`], then run its contract suite over it: `contract::check(|| open_an_empty_store()).await`.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use countersign_protocol::{Timestamp, Version};
+
+/// What a record is about. Kinds may live in different engines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A kept grant.
+    Grant,
+    /// The mark that a carried token is revoked.
+    Revoked,
+    /// A client: its metadata, epoch and switch.
+    Client,
+    /// A user: name, password hash, profile.
+    User,
+    /// A subject: its epoch and switch.
+    Subject,
+    /// A sign-in session.
+    Session,
+    /// What a user agreed to for a client.
+    Consent,
+    /// The ring of server keys.
+    Key,
+    /// The mark that a one-time value came by.
+    Replay,
+    /// A counter of attempts.
+    Limit,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Grant,
+        Self::Revoked,
+        Self::Client,
+        Self::User,
+        Self::Subject,
+        Self::Session,
+        Self::Consent,
+        Self::Key,
+        Self::Replay,
+        Self::Limit,
+    ];
+
+    /// Its name, as it stands in the store and in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Grant => "grant",
+            Self::Revoked => "revoked",
+            Self::Client => "client",
+            Self::User => "user",
+            Self::Subject => "subject",
+            Self::Session => "session",
+            Self::Consent => "consent",
+            Self::Key => "key",
+            Self::Replay => "replay",
+            Self::Limit => "limit",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|kind| kind.as_str() == value);
+        found.ok_or_else(|| {
+            let known = Self::ALL.map(Self::as_str).join(", ");
+            format!("{value:?} is no kind of record; the kinds are {known}")
+        })
+    }
+}
+
+/// The name of one record: issuer, kind and id.
+///
+/// The issuer keeps several providers on one store apart. An id is any text of 1 to 512 bytes; engines with narrower
+/// keys hash it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Whose record it is.
+    pub issuer: Arc<str>,
+    /// What it is about.
+    pub kind: Kind,
+    /// Its name within issuer and kind.
+    pub id: Box<str>,
+}
+
+/// A short text to list records by, such as `subject:…` or `client:…`.
+pub type Tag = Box<str>;
+
+/// What is kept under a [`Key`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Drawn by who writes it, anew for each change.
+    pub version: Version,
+    /// From this moment on it is as if it were not there. `None`: it stays.
+    pub expires: Option<Timestamp>,
+    /// What it can be listed by.
+    pub tags: Vec<Tag>,
+    /// JSON: an object with a schema number `v`.
+    pub body: Bytes,
+}
+
+/// Which records to list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Whose.
+    pub issuer: Arc<str>,
+    /// Of which kind.
+    pub kind: Kind,
+    /// With this tag; `None`: all.
+    pub tag: Option<Tag>,
+}
+
+/// Which part of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Behind this id ([`Listing::next`] of the page before); `None`: from the start.
+    pub after: Option<Box<str>>,
+    /// How many at most, 1 to 1000.
+    pub size: usize,
+}
+
+/// A part of a listing, in order of id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The records with their ids.
+    pub records: Vec<(Box<str>, Record)>,
+    /// Where the next page begins; `None`: this was the last.
+    pub next: Option<Box<str>>,
+}
+
+/// The engine did not answer. Nothing is known to have changed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the store is unavailable: {0}")]
+pub struct Unavailable(pub String);
+
+/// Why a [`Store::put`] did not say *done*.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum PutError {
+    /// The record is not what was expected. Load it again and decide anew.
+    #[error("the record was changed by somebody else")]
+    Conflict,
+    /// Certainly nothing was written. The same put may be asked again.
+    #[error("the store is unavailable, nothing was written: {0}")]
+    NotApplied(String),
+    /// It may or may not have been written. Ask the **same** put again (same version, same bytes), or load the record
+    /// and look for its version.
+    #[error("the store did not answer, it may have written: {0}")]
+    Unknown(String),
+}
+
+/// An engine that keeps records.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync {
+    /// The record; `None` when there is none, and from the moment on at which it expires.
+    async fn get(&self, key: &Key) -> Result<Option<Record>, Unavailable>;
+
+    /// Writes the record if the key holds what is expected, all at once.
+    ///
+    /// - `expected: None` succeeds only if the key is free, or holds an expired record.
+    /// - `expected: Some(v)` succeeds only if the key holds a live record of version `v`.
+    /// - Both succeed, and change nothing, when the key holds this very version already: the same put twice is one.
+    ///
+    /// When it says *done*, a durable engine has it on disk.
+    async fn put(
+        &self,
+        key: &Key,
+        expected: Option<Version>,
+        record: Record,
+    ) -> Result<(), PutError>;
+
+    /// Removes the record if it has the expected version (`None`: whichever). Says whether a live one was removed.
+    async fn delete(&self, key: &Key, expected: Option<Version>) -> Result<bool, Unavailable>;
+
+    /// The live records of a kind, by tag or all. It may be stale for a moment, and never decides anything.
+    async fn list(&self, query: &Query, page: Page) -> Result<Listing, Unavailable>;
+
+    /// The engine's clock; `None` when it has none of its own.
+    async fn time(&self) -> Result<Option<Timestamp>, Unavailable>;
+
+    /// Whether it can list at all.
+    fn lists(&self) -> bool {
+        true
+    }
+
+    /// Whether it may lose or evict a live record (a cache). Then no *revoked* mark is entrusted to it.
+    fn forgets(&self) -> bool {
+        false
+    }
+}
