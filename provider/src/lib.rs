@@ -1,4 +1,5 @@
 //! Countersign: an OAuth 2 and OpenID Connect provider to embed in an axum application or run as one binary.
 
 pub mod clock;
+pub mod record;
 pub mod store;
