@@ -8,10 +8,14 @@
 pub mod error;
 pub mod form;
 pub mod id;
+#[cfg(feature = "server")]
+pub mod password;
 pub mod pkce;
 pub mod scope;
 pub mod secret;
 pub mod time;
+#[cfg(feature = "server")]
+pub mod username;
 
 pub use error::{Denied, ErrorCode};
 pub use id::{ClientId, Epoch, SessionId, Subject, Version};
