@@ -1,0 +1,9 @@
+//! End to end: one binary, a file a flow.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by ending"
+)]
+
+mod arrows;
