@@ -5,12 +5,20 @@
 //!
 //! What only a provider needs stands behind the feature `server`; without it the crate is small enough for a browser.
 
+#[cfg(feature = "server")]
+pub mod client;
+#[cfg(feature = "server")]
+pub mod client_auth;
 pub mod error;
 pub mod form;
+#[cfg(feature = "server")]
+pub mod grant;
 pub mod id;
 #[cfg(feature = "server")]
 pub mod password;
 pub mod pkce;
+#[cfg(feature = "server")]
+pub mod policy;
 pub mod scope;
 pub mod secret;
 pub mod time;
