@@ -6,3 +6,4 @@ pub mod password;
 pub mod record;
 mod seal;
 pub mod store;
+pub mod token;
