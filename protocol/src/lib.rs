@@ -6,6 +6,8 @@
 //! What only a provider needs stands behind the feature `server`; without it the crate is small enough for a browser.
 
 #[cfg(feature = "server")]
+pub mod authorization;
+#[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod client_auth;
@@ -14,6 +16,8 @@ pub mod form;
 #[cfg(feature = "server")]
 pub mod grant;
 pub mod id;
+#[cfg(feature = "server")]
+pub mod introspection;
 #[cfg(feature = "server")]
 pub mod password;
 pub mod pkce;
