@@ -4,13 +4,21 @@
 //! a transaction over two. So any engine that can swap one record serves.
 //!
 //! # Adding an engine
-//! Implement [`Store`], then run its contract suite over it: `contract::check(|| open_an_empty_store()).await`.
+//! Implement [`Store`], run the contract suite over it, and give it a scheme in [`open`].
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use countersign_protocol::{Timestamp, Version};
+
+pub use self::{
+    memory::Memory,
+    open::{OpenError, open},
+};
+
+pub mod memory;
+mod open;
 
 /// What a record is about. Kinds may live in different engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,12 +118,57 @@ pub type Tag = Box<str>;
 pub struct Record {
     /// Drawn by who writes it, anew for each change.
     pub version: Version,
-    /// From this moment on it is as if it were not there. `None`: it stays.
+    /// From this moment on it is as if it were not there. `None`: it stays, and so it does with [`Timestamp::MAX`],
+    /// which may come back as `None`.
     pub expires: Option<Timestamp>,
     /// What it can be listed by.
     pub tags: Vec<Tag>,
     /// JSON: an object with a schema number `v`.
     pub body: Bytes,
+}
+
+impl Record {
+    /// Whether it is there for who reads it `now`.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        is_live(self.expires, now)
+    }
+}
+
+/// Whether what expires then is still there `now`.
+fn is_live(expires: Option<Timestamp>, now: Timestamp) -> bool {
+    expires.is_none_or(|expires| now < expires)
+}
+
+/// What a put does to what its key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Swap {
+    /// It writes.
+    Write,
+    /// It was done before, and changes nothing.
+    Done,
+    /// The key holds something else than was expected.
+    Conflict,
+}
+
+/// The rule of [`Store::put`], for engines that look under a lock of their own: `held` is the version under the key and
+/// when it expires, `version` the new one.
+fn swap(
+    held: Option<(Version, Option<Timestamp>)>,
+    expected: Option<Version>,
+    version: Version,
+    now: Timestamp,
+) -> Swap {
+    match held {
+        Some((held, _)) if held == version => Swap::Done,
+        Some((held, expires)) if is_live(expires, now) => match expected {
+            Some(expected) if expected == held => Swap::Write,
+            _ => Swap::Conflict,
+        },
+        _ => match expected {
+            None => Swap::Write,
+            Some(_) => Swap::Conflict,
+        },
+    }
 }
 
 /// Which records to list.
@@ -132,18 +185,26 @@ pub struct Query {
 /// Which part of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// Behind this id ([`Listing::next`] of the page before); `None`: from the start.
+    /// [`Listing::next`] of the page before; `None`: from the start.
     pub after: Option<Box<str>>,
-    /// How many at most, 1 to 1000.
+    /// How many at most, 1 to 1000; what is outside is taken for the nearer end.
     pub size: usize,
 }
 
-/// A part of a listing, in order of id.
+impl Page {
+    /// [`Page::size`] within its bounds.
+    pub fn bounded_size(&self) -> usize {
+        self.size.clamp(1, 1000)
+    }
+}
+
+/// A part of a listing: in order of id, in bytes, when all of a kind are asked for; by tag in an order of the engine's
+/// own. Either way a record that lives throughout is on exactly one page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// The records with their ids.
     pub records: Vec<(Box<str>, Record)>,
-    /// Where the next page begins; `None`: this was the last.
+    /// What [`Page::after`] takes for the next page, with a meaning to the engine alone; `None`: this was the last.
     pub next: Option<Box<str>>,
 }
 
@@ -196,13 +257,51 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// The engine's clock; `None` when it has none of its own.
     async fn time(&self) -> Result<Option<Timestamp>, Unavailable>;
 
-    /// Whether it can list at all.
-    fn lists(&self) -> bool {
+    /// Whether it can list records of this kind at all.
+    fn lists(&self, _kind: Kind) -> bool {
         true
     }
 
-    /// Whether it may lose or evict a live record (a cache). Then no *revoked* mark is entrusted to it.
-    fn forgets(&self) -> bool {
+    /// Whether it may lose or evict a live record of this kind (a cache). No *revoked* mark is entrusted to one that
+    /// may.
+    fn forgets(&self, _kind: Kind) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_put_is_judged_by_what_the_key_holds() {
+        let version = |n| Version::from_bytes([n; 16]);
+        let (now, later) = (Timestamp::from_secs(5), Timestamp::from_secs(6));
+        let (live, forever, expired) = (
+            Some((version(1), Some(later))),
+            Some((version(1), None)),
+            Some((version(1), Some(now))),
+        );
+        for (held, expected, new, result) in [
+            (None, None, 2, Swap::Write),
+            (None, Some(1), 2, Swap::Conflict),
+            (live, None, 2, Swap::Conflict),
+            (forever, None, 2, Swap::Conflict),
+            (live, Some(1), 2, Swap::Write),
+            (forever, Some(1), 2, Swap::Write),
+            (live, Some(3), 2, Swap::Conflict),
+            (live, None, 1, Swap::Done),
+            (live, Some(3), 1, Swap::Done),
+            (live, Some(1), 1, Swap::Done),
+            (expired, None, 2, Swap::Write),
+            (expired, Some(1), 2, Swap::Conflict),
+        ] {
+            let expected = expected.map(version);
+            assert_eq!(
+                swap(held, expected, version(new), now),
+                result,
+                "{held:?} {expected:?} {new}"
+            );
+        }
     }
 }
