@@ -11,6 +11,8 @@ pub mod authorization;
 pub mod client;
 #[cfg(feature = "server")]
 pub mod client_auth;
+pub mod discovery;
+pub mod endpoint;
 pub mod error;
 pub mod form;
 #[cfg(feature = "server")]
@@ -26,6 +28,7 @@ pub mod policy;
 pub mod scope;
 pub mod secret;
 pub mod time;
+pub mod token;
 #[cfg(feature = "server")]
 pub mod username;
 
