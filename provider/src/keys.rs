@@ -20,6 +20,8 @@ use tokio::{
 use zeroize::Zeroize;
 
 mod master;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use self::master::MasterKey;
 pub use crate::seal::{KeyId, ServerKey};
@@ -291,7 +293,7 @@ impl Keys {
     async fn reload_since(&self, asked: Instant) -> Result<(), Denied> {
         let mut reload = self.0.reload.lock().await;
         if let Some((begun, result)) = &reload.done
-            && *begun >= asked
+            && *begun > asked
         {
             return result.clone();
         }
@@ -398,7 +400,18 @@ impl Ring {
         while self.keys.contains_key(&id) {
             id = KeyId::draw();
         }
-        let mut sealed = Root::draw().expose().to_vec();
+        self.insert(id, &Root::draw(), master, issuer, active)
+    }
+
+    fn insert(
+        &mut self,
+        id: KeyId,
+        root: &Root,
+        master: &Root,
+        issuer: &str,
+        active: Timestamp,
+    ) -> Result<(), Denied> {
+        let mut sealed = root.expose().to_vec();
         master
             .seal("ring")
             .close(&bound_to(id, issuer), &mut sealed)?;
