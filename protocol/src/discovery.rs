@@ -162,7 +162,8 @@ impl Issuer {
         )
     }
 
-    fn path(&self) -> &str {
+    /// The issuer's path, without a slash at its end; empty at a host's root.
+    pub fn path(&self) -> &str {
         self.endpoint.path_and_query().trim_end_matches('/')
     }
 

@@ -253,7 +253,10 @@ pub fn step(
     match input {
         Input::Redeem(redemption) => authorization_code::redeem(grant, &redemption, terms, now),
         Input::Refresh(refresh) => refresh_token::refresh(grant, &refresh, terms, now),
-        Input::Seen(number) => Ok((grant.seen(number, terms, now), Output::Done)),
+        Input::Seen(number) => {
+            let seen = grant.seen(number, terms, now);
+            Ok((seen.unwrap_or_else(|| grant.clone()), Output::Done))
+        }
         Input::RevokeAccess(number) => Ok((grant.without_access(number, now), Output::Done)),
         Input::Revoke(why) => Ok((grant.revoked(why, now), Output::Done)),
     }
@@ -357,7 +360,9 @@ impl Grant {
     /// Whether the use of this access token is worth a write ([`Input::Seen`]): the first of its generation, or one
     /// that lengthens a sliding life by a tenth.
     pub fn notes(&self, number: u32, terms: &Terms, now: Timestamp) -> bool {
-        self.seen(number, terms, now) != *self
+        self.access(number, now).is_ok_and(|access| {
+            self.is_first_sight(access) || self.longer_life(access, terms, now).is_some()
+        })
     }
 
     /// Whether its code still waits, unexpired: a repeated consent is then answered with the same code.
@@ -365,29 +370,44 @@ impl Grant {
         matches!(&self.state, State::Pending(pending) if now < pending.code_expires)
     }
 
-    fn seen(&self, number: u32, terms: &Terms, now: Timestamp) -> Self {
+    /// The grant after one of its access tokens came by; `None`: as it was.
+    fn seen(&self, number: u32, terms: &Terms, now: Timestamp) -> Option<Self> {
+        let access = self.access(number, now).ok()?;
+        let longer = self.longer_life(access, terms, now);
+        if longer.is_none() && !self.is_first_sight(access) {
+            return None;
+        }
         let mut next = self.clone();
-        let cap = self.cap;
         let State::Active(active) = &mut next.state else {
-            return next;
+            return None;
         };
-        let Some(access) = active
+        let access = active
             .live
             .iter_mut()
-            .find(|access| access.number == number)
-        else {
-            return next;
-        };
-        if terms.slides && now < access.expires {
-            let longer = (now + terms.access_token).min(cap);
-            if longer.since(access.expires) >= terms.access_token / 10 {
-                access.expires = longer;
-            }
-        }
+            .find(|access| access.number == number)?;
+        access.expires = longer.unwrap_or(access.expires);
         if let Some(line) = &mut active.line {
             line.seen |= access.generation == line.head;
         }
-        next
+        Some(next)
+    }
+
+    /// Whether no access token of the line's head came by before this one of it.
+    fn is_first_sight(&self, access: &Access) -> bool {
+        let State::Active(active) = &self.state else {
+            return false;
+        };
+        active
+            .line
+            .as_ref()
+            .is_some_and(|line| !line.seen && line.head == access.generation)
+    }
+
+    /// Where a sliding life ends when it is counted from now, if that is worth a write.
+    fn longer_life(&self, access: &Access, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+        let longer = (now + terms.access_token).min(self.cap);
+        let worth = terms.slides && longer.since(access.expires) >= terms.access_token / 10;
+        worth.then_some(longer)
     }
 
     fn without_access(&self, number: u32, now: Timestamp) -> Self {
@@ -401,7 +421,8 @@ impl Grant {
         next
     }
 
-    fn revoked(&self, why: Reason, now: Timestamp) -> Self {
+    /// The grant, ended. One that ended before keeps its first reason.
+    pub fn revoked(&self, why: Reason, now: Timestamp) -> Self {
         match self.state {
             State::Revoked(_) => self.clone(),
             _ => Self {

@@ -7,6 +7,7 @@ use crate::{
     error::Denied,
     id::{ClientId, Subject},
     scope::Scope,
+    token::TokenType,
 };
 
 /// What is told of a token ([§2.2](https://www.rfc-editor.org/rfc/rfc7662#section-2.2)).
@@ -20,9 +21,6 @@ pub struct Introspection {
     /// The client that it was issued to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<ClientId>,
-    /// The user's name for people.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub username: Option<String>,
     /// How it is presented.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_type: Option<TokenType>,
@@ -40,20 +38,12 @@ pub struct Introspection {
     pub iss: Option<String>,
 }
 
-/// `token_type` ([RFC 6749 §7.1](https://www.rfc-editor.org/rfc/rfc6749#section-7.1)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TokenType {
-    /// [RFC 6750](https://www.rfc-editor.org/rfc/rfc6750).
-    Bearer,
-}
-
 impl Introspection {
     /// The answer for every token that does not hold, whatever the reason.
     pub const INACTIVE: Self = Self {
         active: false,
         scope: None,
         client_id: None,
-        username: None,
         token_type: None,
         exp: None,
         iat: None,

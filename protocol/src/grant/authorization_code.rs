@@ -45,7 +45,7 @@ pub struct Redemption<'a> {
 }
 
 /// Knows the versions that a request drew.
-pub trait OwnWrite: std::fmt::Debug {
+pub trait OwnWrite: std::fmt::Debug + Sync {
     /// Whether this version is one of them.
     fn is_own(&self, version: &Version) -> bool;
 }
