@@ -82,8 +82,10 @@ pub struct Records {
 }
 
 /// A record that was loaded.
-struct Held<T> {
-    value: T,
+#[derive(Debug)]
+pub struct Held<T> {
+    /// What it says.
+    pub value: T,
     version: Version,
     schema: u16,
     /// The bytes as they were, when they have members that `T` does not know.
@@ -123,9 +125,13 @@ impl Records {
     /// The value under `id`; `None` when there is none or it has expired.
     /// [`Denied::StoreUnavailable`] when the store does not tell in time.
     pub async fn load<T: Document>(&self, id: &str) -> Result<Option<T>, Denied> {
-        let key = self.key::<T>(id);
-        let held = self.held(&key, Instant::now() + DEADLINE).await?;
-        Ok(held.map(|held| held.value))
+        Ok(self.hold(id).await?.map(|held| held.value))
+    }
+
+    /// The record under `id`, to be changed by [`Records::change_held`].
+    pub async fn hold<T: Document>(&self, id: &str) -> Result<Option<Held<T>>, Denied> {
+        self.held(&self.key::<T>(id), Instant::now() + DEADLINE)
+            .await
     }
 
     /// Changes the value under `id` by one compare-and-swap.
@@ -136,13 +142,23 @@ impl Records {
     pub async fn change<T: Document, O>(
         &self,
         id: &str,
+        decide: impl FnMut(Option<&T>, &Attempt) -> Result<Change<T, O>, Denied>,
+    ) -> Result<O, Denied> {
+        let held = self.hold(id).await?;
+        self.change_held(id, held, decide).await
+    }
+
+    /// As [`Records::change`], beginning with what was loaded already.
+    pub async fn change_held<T: Document, O>(
+        &self,
+        id: &str,
+        mut held: Option<Held<T>>,
         mut decide: impl FnMut(Option<&T>, &Attempt) -> Result<Change<T, O>, Denied>,
     ) -> Result<O, Denied> {
         let key = self.key::<T>(id);
         let deadline = Instant::now() + DEADLINE;
         let mut attempt = Attempt::new();
         loop {
-            let held = self.held::<T>(&key, deadline).await?;
             let value = held.as_ref().map(|held| &held.value);
             let (done, output) = match decide(value, &attempt)? {
                 Change::Keep(output) => (true, output),
@@ -159,6 +175,7 @@ impl Records {
                 return Ok(output);
             }
             attempt.draw();
+            held = self.held(&key, deadline).await?;
         }
     }
 

@@ -1,0 +1,235 @@
+//! Putting a provider together.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use countersign_protocol::{
+    client::{Client, Unregistrable},
+    discovery::{Distrust, Issuer, PlainHttp},
+    policy::Policy,
+};
+use ipnet::IpNet;
+
+use crate::{
+    authority::{Authority, Parts},
+    clock::Clock,
+    guard::Guard,
+    http::peer::Peers,
+    keys::{KeyError, Keys, MasterKey},
+    password::{Cost, Passwords},
+    record::Records,
+    routes::{self, Endpoints},
+    store::{Store, memory::Memory},
+    users::{Nobody, Users},
+};
+
+/// An OAuth 2 provider: its endpoints as an axum router, a guard for APIs, and every operation as a function.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    endpoints: Endpoints,
+    issuer_path: Arc<str>,
+    _background: Arc<Background>,
+}
+
+/// Why a provider cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The issuer is no https URL (or http on loopback) without query and fragment.
+    #[error("issuer: {0}")]
+    Issuer(#[from] Distrust),
+    /// A client of the configuration does not hold together.
+    #[error("client {client}: {why}")]
+    Client {
+        /// Which.
+        client: String,
+        /// What is wrong, and the remedy.
+        why: Unregistrable,
+    },
+    /// The ring of server keys cannot be opened or made.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The threads that hash passwords cannot be started.
+    #[error("cannot start the threads that hash passwords: {0}; allow more threads or memory")]
+    Passwords(#[from] std::io::Error),
+}
+
+/// Gathers what a [`Provider`] is made of. Everything but the issuer has a default.
+pub struct Builder {
+    issuer: String,
+    store: Option<Arc<dyn Store>>,
+    users: Option<Arc<dyn Users>>,
+    clients: Vec<Client>,
+    policy: Policy,
+    master: Option<MasterKey>,
+    clock: Clock,
+    cost: Cost,
+    proxies: Vec<IpNet>,
+}
+
+impl std::fmt::Debug for Builder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Builder")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Provider {
+    /// Begins a provider with this issuer: the URL that its users' applications know it by, `https` or on loopback.
+    pub fn builder(issuer: impl Into<String>) -> Builder {
+        Builder {
+            issuer: issuer.into(),
+            store: None,
+            users: None,
+            clients: Vec::new(),
+            policy: Policy::default(),
+            master: None,
+            clock: Clock::system(),
+            cost: Cost::default(),
+            proxies: Vec::new(),
+        }
+    }
+
+    /// The endpoints and pages, to be nested below the issuer's path. Every link in them is built from the issuer.
+    pub fn router(&self) -> Router {
+        routes::below_issuer(self.endpoints.clone())
+    }
+
+    /// The metadata, to be merged at the host's root.
+    pub fn well_known(&self) -> Router {
+        routes::well_known(self.endpoints.clone(), &self.issuer_path)
+    }
+
+    /// Protects an API with this provider's access tokens.
+    pub fn guard(&self) -> Guard {
+        Guard::new(self.endpoints.authority.clone())
+    }
+
+    /// Every operation, with no HTTP.
+    pub fn authority(&self) -> &Authority {
+        &self.endpoints.authority
+    }
+}
+
+impl Builder {
+    /// Where records are kept; in memory unless this is said.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Who the users are; those that the store has records of unless this is said.
+    pub fn users(mut self, users: impl Users + 'static) -> Self {
+        self.users = Some(Arc::new(users));
+        self
+    }
+
+    /// Clients beside those that the store has records of.
+    pub fn clients(mut self, clients: impl IntoIterator<Item = Client>) -> Self {
+        self.clients.extend(clients);
+        self
+    }
+
+    /// What is allowed, and for how long.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// What the server keys in the store are sealed under. Unless this is said it is drawn and kept nowhere: then
+    /// nothing outlives this process, which fits the memory engine alone.
+    pub fn master_key(mut self, master: MasterKey) -> Self {
+        self.master = Some(master);
+        self
+    }
+
+    /// The clock, for tests that move it.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// What a password's hash costs.
+    pub fn password_cost(mut self, cost: Cost) -> Self {
+        self.cost = cost;
+        self
+    }
+
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub fn proxies(mut self, proxies: impl IntoIterator<Item = IpNet>) -> Self {
+        self.proxies.extend(proxies);
+        self
+    }
+
+    /// Puts the provider together: opens the ring of keys, or begins one, and starts what runs beside the requests.
+    /// That ends when the last clone of the provider is dropped.
+    pub async fn build(self) -> Result<Provider, BuildError> {
+        let issuer = Issuer::parse(&self.issuer, PlainHttp::Loopback)?;
+        for client in &self.clients {
+            client.check().map_err(|why| BuildError::Client {
+                client: client.client_id.to_string(),
+                why,
+            })?;
+        }
+        let store = self
+            .store
+            .unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));
+        let name: Arc<str> = issuer.as_str().into();
+        let master = self.master.unwrap_or_else(MasterKey::generate);
+        let keys = Keys::open(
+            store.clone(),
+            name.clone(),
+            master,
+            self.clock.clone(),
+            self.policy.longest(),
+        )
+        .await?;
+        let records = Records::new(store, name, self.clock);
+        let passwords = Passwords::start(self.cost)?;
+        let users = self.users.unwrap_or_else(|| Arc::new(Nobody));
+        let authority = Authority::new(Parts {
+            records,
+            keys,
+            users,
+            passwords,
+            policy: self.policy,
+            clients: self.clients,
+        });
+        Ok(Provider {
+            _background: Arc::new(Background::start(&authority)),
+            issuer_path: issuer.path().into(),
+            endpoints: Endpoints {
+                authority,
+                peers: Peers::behind(self.proxies),
+            },
+        })
+    }
+}
+
+/// How often the store's clock and the ring of keys are asked for.
+const ROUND: Duration = Duration::from_secs(10);
+
+/// What runs beside the requests; it ends when this is dropped.
+#[derive(Debug)]
+struct Background(tokio::task::JoinHandle<()>);
+
+impl Background {
+    fn start(authority: &Authority) -> Self {
+        let authority = authority.clone();
+        Self(tokio::spawn(async move {
+            loop {
+                authority.follow_clock().await;
+                tokio::time::sleep(ROUND).await;
+                if let Err(denied) = authority.keys().refresh().await {
+                    tracing::warn!(%denied, "the ring of server keys was not read again");
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
