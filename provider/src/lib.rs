@@ -6,6 +6,7 @@ pub mod consent;
 pub mod guard;
 mod http;
 pub mod keys;
+pub mod pages;
 pub mod password;
 mod provider;
 pub mod record;
