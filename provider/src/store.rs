@@ -17,6 +17,7 @@ pub use self::{
     open::{OpenError, open},
 };
 
+pub mod contract;
 pub mod memory;
 mod open;
 

@@ -1,0 +1,4 @@
+//! The provider, tested from outside: a file an endpoint or part.
+#![cfg(test)]
+
+mod store;

@@ -1,0 +1,13 @@
+//! Every engine keeps the contract, and the contract catches the engines that don't.
+
+use std::sync::Arc;
+
+use countersign_provider::store::{Memory, Store, contract};
+
+mod faults;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn memory_keeps_the_contract() {
+    let open = async |clock| Arc::new(Memory::new(clock)) as Arc<dyn Store>;
+    contract::check(open).await.unwrap();
+}
