@@ -313,6 +313,26 @@ mod tests {
         assert_ne!(first, text(Prefix::Access, 1, &Salt::from_bytes([6; 16])));
     }
 
+    #[test]
+    fn a_secret_is_about_every_byte_of_what_it_proves() {
+        let made = |prefix, grant: [u8; 16], number, salt| {
+            let grant = GrantId::from_bytes(grant);
+            about(prefix, Reference { grant, number }, &Salt::from_bytes(salt))
+        };
+        let mut all = HashSet::from([made(Prefix::Access, [0; 16], 0, [0; 16])]);
+        for place in 0..16 {
+            let mut other = [0; 16];
+            other[place] = 1;
+            all.insert(made(Prefix::Access, other, 0, [0; 16]));
+            all.insert(made(Prefix::Access, [0; 16], 0, other));
+        }
+        for place in 0..4 {
+            all.insert(made(Prefix::Access, [0; 16], 1 << (8 * place), [0; 16]));
+        }
+        all.insert(made(Prefix::Code, [0; 16], 0, [0; 16]));
+        assert_eq!(all.len(), 1 + 32 + 4 + 1);
+    }
+
     #[tokio::test]
     async fn a_carried_grant_comes_back() {
         let codec = codec().await;
