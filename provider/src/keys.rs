@@ -199,21 +199,21 @@ impl Keys {
         self.find(id).ok_or(Denied::TokenUnknown)
     }
 
-    /// Reads the ring again, begins a rotation when one is due ([`PERIOD`]) and drops what is gone.
-    pub async fn refresh(&self) -> Result<(), Denied> {
+    /// Reads the ring again, begins a rotation when one is due ([`PERIOD`]) and drops what is gone. Answers the key
+    /// that it made, if it did.
+    pub async fn refresh(&self) -> Result<Option<KeyInfo>, Denied> {
         self.reload_since(Instant::now()).await?;
-        if self.0.known.load().wants_care(self.0.records.now()) {
-            self.turn(Ring::is_old).await?;
+        if !self.0.known.load().wants_care(self.0.records.now()) {
+            return Ok(None);
         }
-        Ok(())
+        let made = self.turn(Ring::is_old).await?;
+        Ok(self.list().into_iter().find(|info| made == Some(info.id)))
     }
 
     /// Makes the next key, to become active after [`LEAD`], and answers it. One that is already *next* stays as it is.
     pub async fn rotate(&self) -> Result<KeyInfo, Denied> {
         self.turn(|ring, now| !ring.has_next(now)).await?;
-        let next = self.list().pop().ok_or(Denied::StoreUnavailable)?;
-        tracing::info!(key = %next.id, active = %next.active, "the next server key is ready");
-        Ok(next)
+        self.list().pop().ok_or(Denied::StoreUnavailable)
     }
 
     /// The keys, oldest first, as this process knows them.
@@ -263,30 +263,36 @@ impl Keys {
         Ok(begun.await?)
     }
 
-    /// Drops what is gone, and adds a key if the ring is `due` for one.
-    async fn turn(&self, due: impl Fn(&Ring, Timestamp) -> bool) -> Result<(), Denied> {
+    /// Drops what is gone, and adds a key if the ring is `due` for one; answers that key's name.
+    async fn turn(&self, due: impl Fn(&Ring, Timestamp) -> bool) -> Result<Option<KeyId>, Denied> {
         let _alone = self.0.reload.lock().await;
         let known = self.0.known.load_full();
         let master = known.master.as_ref().ok_or(Denied::StoreUnavailable)?;
         let (records, cap) = (&self.0.records, self.0.cap);
-        let ring = records.change(RING, |held: Option<&Ring>, _| {
+        let turned = records.change(RING, |held: Option<&Ring>, _| {
             let held = held.ok_or(Denied::StoreUnavailable)?;
             // A ring that was reset meanwhile, under another master key, must not get a key under this one.
             held.open(master, records.issuer())
                 .ok_or(Denied::StoreUnavailable)?;
             let now = records.now();
             let mut ring = held.without_gone(now);
+            let mut made = None;
             if due(&ring, now) {
                 ring.retire(now + LEAD + cap);
-                ring.add(master, records.issuer(), now + LEAD)?;
+                made = Some(ring.add(master, records.issuer(), now + LEAD)?);
             }
             Ok(if ring == *held {
-                Change::Keep(ring)
+                Change::Keep((ring, made))
             } else {
-                Change::Put(ring.clone(), ring)
+                Change::Put(ring.clone(), (ring, made))
             })
         });
-        self.learn(&ring.await?).map_err(|error| unreadable(&error))
+        let (ring, made) = turned.await?;
+        if let Some(key) = made {
+            tracing::info!(%key, "the next server key is made");
+        }
+        self.learn(&ring).map_err(|error| unreadable(&error))?;
+        Ok(made)
     }
 
     /// Reads the ring if that was not done since `asked`, not sooner than a second after the last time.
@@ -394,13 +400,14 @@ impl Document for Ring {
 }
 
 impl Ring {
-    /// Adds a new key that seals from `active` on.
-    fn add(&mut self, master: &Root, issuer: &str, active: Timestamp) -> Result<(), Denied> {
+    /// Adds a new key that seals from `active` on; answers its name.
+    fn add(&mut self, master: &Root, issuer: &str, active: Timestamp) -> Result<KeyId, Denied> {
         let mut id = KeyId::draw();
         while self.keys.contains_key(&id) {
             id = KeyId::draw();
         }
-        self.insert(id, &Root::draw(), master, issuer, active)
+        self.insert(id, &Root::draw(), master, issuer, active)?;
+        Ok(id)
     }
 
     fn insert(

@@ -224,13 +224,14 @@ async fn refreshing_rotates_an_old_key_and_drops_what_is_gone() {
     let keys = world.replica().await;
     let first = active(&keys);
     world.clock.advance(PERIOD.saturating_sub(SECOND));
-    keys.refresh().await.unwrap();
+    assert_eq!(keys.refresh().await, Ok(None));
     assert_eq!(states(&keys), [KeyState::Active]);
 
     world.clock.advance(SECOND);
-    keys.refresh().await.unwrap();
+    let made = keys.refresh().await.unwrap().unwrap();
+    assert_eq!(made.state, KeyState::Next);
     assert_eq!(states(&keys), [KeyState::Active, KeyState::Next]);
-    keys.refresh().await.unwrap();
+    assert_eq!(keys.refresh().await, Ok(None));
     assert_eq!(keys.list().len(), 2);
 
     world.clock.advance(LEAD + CAP);
