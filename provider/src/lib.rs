@@ -1,5 +1,6 @@
 //! Countersign: an OAuth 2 and OpenID Connect provider to embed in an axum application or run as one binary.
 
+pub mod audit;
 pub mod authority;
 pub mod clock;
 pub mod consent;
