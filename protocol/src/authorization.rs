@@ -85,15 +85,21 @@ impl Destination {
 
     /// The origin that a page's form may end at: `https://app.example`; `None` for a native client's own scheme.
     pub fn origin(&self) -> Option<&str> {
-        let after = self
-            .redirect_uri
-            .find("://")
-            .filter(|_| self.redirect_uri.starts_with("http"))?
-            + 3;
-        let host = self.redirect_uri[after..]
-            .find(['/', '?'])
-            .unwrap_or(self.redirect_uri.len() - after);
-        Some(&self.redirect_uri[..after + host])
+        let uri = self.redirect_uri.as_str();
+        let scheme = ["https://", "http://"]
+            .into_iter()
+            .find(|scheme| uri.starts_with(scheme))?;
+        let behind = &uri[scheme.len()..];
+        let host = behind.find(['/', '?']).unwrap_or(behind.len());
+        Some(&uri[..scheme.len() + host])
+    }
+
+    /// The place by the name that people see: host and port, or a native client's own scheme.
+    pub fn place(&self) -> &str {
+        match self.origin().and_then(|origin| origin.split_once("://")) {
+            Some((_, host)) => host,
+            None => self.redirect_uri.split(':').next().unwrap_or_default(),
+        }
     }
 
     /// Whether the user must be asked before they are carried there: an application's own scheme can belong to any
@@ -157,6 +163,44 @@ impl Prompt {
     }
 }
 
+/// What a request needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The user proves who they are.
+    SignIn,
+    /// The user is asked.
+    Consent,
+    /// Nothing more: the client gets its code.
+    Grant,
+    /// It cannot be had without a page, and the client wants none.
+    Refuse(Denied),
+}
+
+/// The query of an authorization request whose user has just signed in: without what asked for that.
+///
+/// Everything else stays, letter by letter. Whoever takes these parameters out by hand gains nothing: a client that
+/// needs a fresh sign-in is told its time.
+pub fn after_sign_in(query: &str) -> String {
+    let kept = query.split('&').filter_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match form::decode(name)?.as_ref() {
+            "max_age" => None,
+            "prompt" => without_login(&form::decode(value)?),
+            _ => Some(pair.to_owned()),
+        }
+    });
+    kept.collect::<Vec<_>>().join("&")
+}
+
+fn without_login(prompt: &str) -> Option<String> {
+    let words = prompt.split(' ').filter(|word| {
+        let login = matches!(*word, "login" | "select_account");
+        !login && !word.is_empty()
+    });
+    let kept = words.collect::<Vec<_>>().join(" ");
+    (!kept.is_empty()).then(|| form::encode([("prompt", kept.as_str())]))
+}
+
 /// A request that may be put before the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
@@ -214,6 +258,26 @@ impl Request {
         })
     }
 
+    /// What the request needs next, given when the user signed in (`None`: nobody is), and what they agreed to before
+    /// (`None`: nothing).
+    pub fn next(
+        &self,
+        client: &Client,
+        signed_in: Option<Timestamp>,
+        agreed: Option<&Scope>,
+        now: Timestamp,
+    ) -> Next {
+        let silent = self.prompt == Prompt::None;
+        let known = signed_in.is_some_and(|auth_time| !self.needs_login(auth_time, now));
+        match known {
+            false if silent => Next::Refuse(Denied::NobodySignedIn),
+            false => Next::SignIn,
+            true if !self.needs_consent(client, agreed) => Next::Grant,
+            true if silent => Next::Refuse(Denied::ConsentMissing),
+            true => Next::Consent,
+        }
+    }
+
     /// Whether a user who signed in at `auth_time` must do so again for this request.
     pub fn needs_login(&self, auth_time: Timestamp, now: Timestamp) -> bool {
         self.prompt.wants_login()
@@ -224,8 +288,7 @@ impl Request {
 
     /// Whether the user must be asked, given what they agreed to before (`None`: nothing).
     ///
-    /// The provider's own clients are not asked for; a native client's own scheme is, each time
-    /// ([RFC 8252 §8.6](https://www.rfc-editor.org/rfc/rfc8252#section-8.6)).
+    /// The provider's own clients are not asked for.
     pub fn needs_consent(&self, client: &Client, agreed: Option<&Scope>) -> bool {
         if self.prompt.wants_consent() {
             return true;
@@ -495,6 +558,57 @@ mod tests {
     }
 
     #[test]
+    fn a_request_goes_on_from_sign_in_by_consent_to_its_code() {
+        let now = Timestamp::from_secs(1000);
+        let next = |query: &str, signed_in: Option<Timestamp>, agreed: Option<&str>| {
+            let agreed = agreed.map(|scope| scope.parse().unwrap());
+            check(query)
+                .unwrap()
+                .next(&web(), signed_in, agreed.as_ref(), now)
+        };
+        assert_eq!(next(GOOD, None, None), Next::SignIn);
+        assert_eq!(next(GOOD, Some(now), None), Next::Consent);
+        assert_eq!(next(GOOD, Some(now), Some("email")), Next::Consent);
+        assert_eq!(next(GOOD, Some(now), Some("profile")), Next::Grant);
+        let login = with("prompt", "login");
+        assert_eq!(next(&login, Some(now), Some("profile")), Next::SignIn);
+    }
+
+    /// A15: no page is shown to who wants none.
+    #[test]
+    fn without_a_page_what_is_missing_is_refused() {
+        let now = Timestamp::from_secs(1000);
+        let request = check(&with("prompt", "none")).unwrap();
+        let agreed = "profile".parse().unwrap();
+        let next = |signed_in, agreed| request.next(&web(), signed_in, agreed, now);
+        assert_eq!(next(None, None), Next::Refuse(Denied::NobodySignedIn));
+        assert_eq!(next(Some(now), None), Next::Refuse(Denied::ConsentMissing));
+        assert_eq!(next(Some(now), Some(&agreed)), Next::Grant);
+    }
+
+    #[test]
+    fn signing_in_is_asked_for_once() {
+        let query = "a=%2F&prompt=login+consent&max_age=0&b=&prompt=select_account";
+        assert_eq!(after_sign_in(query), "a=%2F&prompt=consent&b=");
+        assert_eq!(after_sign_in("%70rompt=login&state=x%26y"), "state=x%26y");
+        assert_eq!(after_sign_in(GOOD), GOOD);
+    }
+
+    #[test]
+    fn the_place_of_a_destination_is_its_host_or_scheme() {
+        let place = |uri: &str| {
+            let to = Destination {
+                redirect_uri: uri.into(),
+                redirect_uri_named: true,
+                state: None,
+            };
+            to.place().to_owned()
+        };
+        assert_eq!(place("https://a.test:8/cb?x"), "a.test:8");
+        assert_eq!(place("com.example.app:/cb"), "com.example.app");
+    }
+
+    #[test]
     fn the_origin_of_a_destination_is_its_address_without_the_path() {
         let origin = |uri: &str| {
             let to = Destination {
@@ -518,5 +632,6 @@ mod tests {
         );
         assert_eq!(origin("com.example.app:/cb"), None);
         assert_eq!(origin("com.example.app://cb"), None);
+        assert_eq!(origin("http.example.app://cb"), None);
     }
 }
