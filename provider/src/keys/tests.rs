@@ -207,6 +207,35 @@ async fn a_key_is_next_then_active_then_retiring_then_gone() {
     assert_eq!(states(&keys), [Gone, Active]);
 }
 
+/// F10 in small: an hour of rotations at the shortest interval, three replicas that refresh out of step.
+#[tokio::test(start_paused = true)]
+async fn replicas_know_every_key_before_any_of_them_uses_it() {
+    let world = World::new();
+    let replicas = [
+        world.replica().await,
+        world.replica().await,
+        world.replica().await,
+    ];
+    for second in 0..3600_usize {
+        world.clock.advance(SECOND);
+        tokio::time::advance(SECOND).await;
+        if second % 61 == 0 {
+            replicas[second % 3].rotate().await.unwrap();
+        }
+        for (place, replica) in replicas.iter().enumerate() {
+            if second % 10 == place * 3 {
+                replica.refresh().await.unwrap();
+            }
+        }
+        let used = replicas.each_ref().map(active);
+        assert!(used.iter().all(|id| *id == used[0]), "they switch at once");
+        for replica in &replicas {
+            assert!(replica.find(used[0]).is_some());
+        }
+    }
+    assert!(world.ring().await.keys.len() > 50);
+}
+
 #[tokio::test]
 async fn a_second_rotation_leaves_the_next_key_as_it_is() {
     let world = World::new();
