@@ -12,6 +12,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use countersign_protocol::{Timestamp, Version};
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::Sqlite;
 pub use self::{
     memory::Memory,
     open::{OpenError, open},
@@ -20,6 +22,8 @@ pub use self::{
 pub mod contract;
 pub mod memory;
 mod open;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 /// What a record is about. Kinds may live in different engines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

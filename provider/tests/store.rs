@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use countersign_provider::store::{Memory, Store, contract};
+use countersign_provider::store::{Memory, Sqlite, Store, contract};
 
 mod faults;
 
@@ -10,4 +10,14 @@ mod faults;
 async fn memory_keeps_the_contract() {
     let open = async |clock| Arc::new(Memory::new(clock)) as Arc<dyn Store>;
     contract::check(open).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sqlite_keeps_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let open = async |clock| Arc::new(Sqlite::open(&path, clock).unwrap()) as Arc<dyn Store>;
+    contract::check(open).await.unwrap();
+    contract::check_durable(open).await.unwrap();
+    contract::check_shared(open).await.unwrap();
 }

@@ -6,9 +6,13 @@ use super::{Memory, Store};
 use crate::clock::Clock;
 
 /// What [`open`] knows, for people.
-const KNOWN: &str = "memory:, memory:?records=N";
+#[cfg(feature = "sqlite")]
+const KNOWN: &str = "sqlite:PATH, memory:, memory:?records=N";
+#[cfg(not(feature = "sqlite"))]
+const KNOWN: &str = "memory:, memory:?records=N (it was built without sqlite:PATH)";
 
-/// Opens the engine that a URL names: `memory:`, or `memory:?records=N` for at most N records of each kind.
+/// Opens the engine that a URL names: `sqlite:PATH`, `memory:`, or `memory:?records=N` for at most N records of each
+/// kind.
 ///
 /// `clock` tells what has expired, for an engine that has no clock of its own.
 ///
@@ -18,6 +22,8 @@ pub fn open(url: &str, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
     let (scheme, rest) = url.split_once(':').unwrap_or((url, ""));
     match scheme {
         "memory" => memory(rest, clock),
+        #[cfg(feature = "sqlite")]
+        "sqlite" => sqlite(rest, clock),
         _ => Err(OpenError::Scheme(scheme.into())),
     }
 }
@@ -32,6 +38,48 @@ pub enum OpenError {
     /// The engine does not take this.
     #[error("{0:?} says nothing to the store {1}; write {2}")]
     Option(String, &'static str, &'static str),
+    /// The file, or one beside it, cannot be created, read or written.
+    #[error(
+        "cannot open the store {0}: {1}; let this user read and write it and its folder, or name another place"
+    )]
+    File(String, String),
+    /// The file holds something that SQLite does not know.
+    #[error("{0} is not an SQLite database; name another file, or move this one away")]
+    NotADatabase(String),
+    /// The database has tables, but not ours.
+    #[error("{0} is a database of another program; name another file")]
+    Foreign(String),
+    /// The database is not whole.
+    #[error("the store {0} is damaged; restore it from a backup")]
+    Damaged(String),
+    /// Somebody keeps the file locked.
+    #[error("the store {0} is kept locked by another program; end that, and start again")]
+    Locked(String),
+    /// The tables have another form than this version knows: which, and which it knows.
+    #[error(
+        "the store {0} has schema {1}, and this version knows {2}; run the version that wrote it, or a later one"
+    )]
+    Schema(String, i64, i64),
+    /// The system gives no thread.
+    #[error("no thread for the store: {0}; raise the limit of threads")]
+    Thread(String),
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite(rest: &str, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
+    use super::Sqlite;
+
+    let (path, option) = rest.split_once('?').unwrap_or((rest, ""));
+    // `sqlite:///var/x` and `sqlite://x` are how others write `sqlite:/var/x` and `sqlite:x`.
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let wrong = || OpenError::Option(rest.into(), "sqlite:", "sqlite:PATH");
+    let store = match option {
+        _ if path.is_empty() => Err(wrong()),
+        "" => Sqlite::open(path, clock),
+        "synchronous=normal" => Sqlite::danger_open_without_sync(path, clock),
+        _ => Err(wrong()),
+    };
+    Ok(Arc::new(store?))
 }
 
 fn memory(rest: &str, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
