@@ -34,13 +34,15 @@ pub(crate) async fn preflight(authority: &Authority, headers: &HeaderMap) -> Res
     response
 }
 
-/// Lets a page of the client's own origins read the answer.
-pub(crate) fn allow(response: &mut Response, client: &Client, headers: &HeaderMap) {
+/// Lets a page of the client's own origins read the answer. `None`: nobody knows the client, and the answer looks as it
+/// would for one without origins.
+pub(crate) fn allow(response: &mut Response, client: Option<&Client>, headers: &HeaderMap) {
     vary(response.headers_mut());
     let Some(origin) = origin(headers) else {
         return;
     };
-    if client.origins.iter().any(|own| own == origin) {
+    let mut origins = client.into_iter().flat_map(|client| &client.origins);
+    if origins.any(|own| own == origin) {
         insert_origin(response.headers_mut(), origin);
         response.headers_mut().insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,

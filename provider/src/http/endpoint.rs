@@ -55,7 +55,7 @@ impl Call {
     /// The answer, readable for the client's own pages.
     pub(crate) fn answer(&self, outcome: Result<Response, Denied>) -> Response {
         let mut response = outcome.unwrap_or_else(|denied| refuse(&denied));
-        cors::allow(&mut response, &self.client, &self.parts.headers);
+        cors::allow(&mut response, Some(&self.client), &self.parts.headers);
         response
     }
 }
@@ -76,12 +76,12 @@ async fn refuse_client(
     headers: &HeaderMap,
     denied: &Denied,
 ) -> Response {
+    let client = match presented {
+        Some(presented) => authority.client(&presented.client_id).await.ok().flatten(),
+        None => None,
+    };
     let mut response = refuse(denied);
-    if let Some(presented) = presented
-        && let Ok(Some(client)) = authority.client(&presented.client_id).await
-    {
-        cors::allow(&mut response, &client, headers);
-    }
+    cors::allow(&mut response, client.as_deref(), headers);
     response
 }
 
