@@ -16,11 +16,13 @@ use countersign_protocol::{Timestamp, Version};
 pub use self::sqlite::Sqlite;
 pub use self::{
     memory::Memory,
-    open::{OpenError, open},
+    mixed::Mixed,
+    open::{OpenError, open, open_mixed},
 };
 
 pub mod contract;
 pub mod memory;
+mod mixed;
 mod open;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -1,8 +1,11 @@
 //! From a URL to an engine.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use super::{Memory, Store};
+use super::{Kind, Memory, Mixed, Store};
 use crate::clock::Clock;
 
 /// What [`open`] knows, for people.
@@ -28,6 +31,65 @@ pub fn open(url: &str, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
     }
 }
 
+/// Opens what `--store` says, given any number of times: a URL for all kinds of records, and `KIND=URL` for one. Where
+/// none is for all kinds, `otherwise` is. What is named twice is opened once.
+///
+/// # Errors
+/// [`OpenError`], as with [`open`].
+pub fn open_mixed<S: AsRef<str>>(
+    stores: &[S],
+    otherwise: &str,
+    clock: &Clock,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let wanted = Wanted::parse(stores)?;
+    let mut opened = HashMap::new();
+    let mut store_at = |url: &str| match opened.get(url) {
+        Some(store) => Ok(Arc::clone(store)),
+        None => open(url, clock.clone()).inspect(|store| {
+            opened.insert(url.to_owned(), Arc::clone(store));
+        }),
+    };
+    let all = store_at(wanted.all.unwrap_or(otherwise))?;
+    if wanted.kinds.is_empty() {
+        return Ok(all);
+    }
+    let mut mixed = Mixed::new(&all);
+    for (kind, url) in wanted.kinds {
+        mixed = mixed.with(kind, store_at(url)?);
+    }
+    Ok(Arc::new(mixed))
+}
+
+/// Which URL is for what.
+#[derive(Default)]
+struct Wanted<'a> {
+    all: Option<&'a str>,
+    kinds: BTreeMap<Kind, &'a str>,
+}
+
+impl<'a> Wanted<'a> {
+    fn parse<S: AsRef<str>>(stores: &'a [S]) -> Result<Self, OpenError> {
+        let mut wanted = Self::default();
+        for store in stores {
+            match store.as_ref().split_once('=') {
+                // A URL has a colon before any equals sign.
+                Some((kind, url)) if !kind.contains(':') => wanted.assign(kind, url)?,
+                _ if wanted.all.is_some() => return Err(OpenError::Twice("all kinds".into())),
+                _ => wanted.all = Some(store.as_ref()),
+            }
+        }
+        Ok(wanted)
+    }
+
+    fn assign(&mut self, kind: &str, url: &'a str) -> Result<(), OpenError> {
+        let kind = kind.parse().map_err(OpenError::Kind)?;
+        match self.kinds.insert(kind, url) {
+            Some(_) => Err(OpenError::Twice(kind.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why a store could not be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +100,12 @@ pub enum OpenError {
     /// The engine does not take this.
     #[error("{0:?} says nothing to the store {1}; write {2}")]
     Option(String, &'static str, &'static str),
+    /// No kind of record has that name.
+    #[error("{0}")]
+    Kind(String),
+    /// Two stores are given for one kind of record.
+    #[error("two stores are given for {0}; leave one of them out")]
+    Twice(String),
     /// The file, or one beside it, cannot be created, read or written.
     #[error(
         "cannot open the store {0}: {1}; let this user read and write it and its folder, or name another place"
@@ -134,5 +202,50 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("tiger"), "{error}");
+    }
+
+    fn mixed(stores: &[&str]) -> Result<String, String> {
+        let store = open_mixed(stores, "memory:", &Clock::system());
+        store
+            .map(|store| format!("{store:?}"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_kind_can_have_a_store_of_its_own() {
+        assert_eq!(mixed(&[]), Ok("Memory(0 records)".into()));
+        assert_eq!(
+            mixed(&["memory:?records=5"]),
+            Ok("Memory(0 records)".into())
+        );
+        assert!(
+            mixed(&["grant=memory:?records=5"])
+                .unwrap()
+                .starts_with("Mixed")
+        );
+        assert!(
+            mixed(&["user=memory:", "memory:"])
+                .unwrap()
+                .starts_with("Mixed")
+        );
+    }
+
+    #[test]
+    fn a_kind_that_is_unknown_or_named_twice_is_refused() {
+        assert!(
+            mixed(&["users=memory:"])
+                .unwrap_err()
+                .contains("user, subject")
+        );
+        assert!(
+            mixed(&["user=memory:", "user=memory:"])
+                .unwrap_err()
+                .contains("for user")
+        );
+        assert!(
+            mixed(&["memory:", "memory:"])
+                .unwrap_err()
+                .contains("for all kinds")
+        );
     }
 }
