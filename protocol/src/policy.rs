@@ -63,7 +63,7 @@ pub struct ClientLifetimes {
     /// See [`Lifetimes::refresh_idle`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_idle: Option<u64>,
-    /// See [`Lifetimes::refresh_cap`].
+    /// See [`Lifetimes::refresh_cap`], which it cannot exceed: so long server keys are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refresh_cap: Option<u64>,
     /// See [`Lifetimes::leeway`].
@@ -193,7 +193,8 @@ impl Policy {
             code: self.lifetimes.code,
             access_token: pick(own.access_token, self.lifetimes.access_token),
             refresh_idle: pick(own.refresh_idle, self.lifetimes.refresh_idle),
-            refresh_cap: pick(own.refresh_cap, self.lifetimes.refresh_cap),
+            refresh_cap: pick(own.refresh_cap, self.lifetimes.refresh_cap)
+                .min(self.lifetimes.refresh_cap),
             leeway: pick(own.leeway, self.lifetimes.leeway),
             refreshes: self.offers(GrantType::RefreshToken) && client.has(GrantType::RefreshToken),
             rotates,
@@ -273,6 +274,20 @@ mod tests {
         };
         assert!(!policy.terms(&never).rotates);
         assert_eq!(policy.terms(&never).live, 64);
+    }
+
+    #[test]
+    fn no_client_outlives_the_providers_cap() {
+        let own = ClientLifetimes {
+            refresh_cap: Some(u64::MAX),
+            ..ClientLifetimes::default()
+        };
+        let policy = Policy::default();
+        let terms = policy.terms(&Client {
+            lifetimes: own,
+            ..web()
+        });
+        assert_eq!(terms.refresh_cap, policy.lifetimes.refresh_cap);
     }
 
     #[test]

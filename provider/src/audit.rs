@@ -215,6 +215,12 @@ impl Trail {
         self
     }
 
+    /// Whether anybody hears of issued tokens: they are the one event that comes thousands of times a second, so it is
+    /// not even put together for nobody.
+    pub(crate) fn hears_of_tokens(&self) -> bool {
+        !self.hooks.is_empty() || tracing::enabled!(target: "audit", tracing::Level::DEBUG)
+    }
+
     /// Writes the event to the log and hands it to every hook.
     pub fn record(&self, at: Timestamp, event: &Event) {
         log(at, event);
@@ -224,7 +230,7 @@ impl Trail {
     }
 }
 
-/// Theft is a warning, all else information.
+/// Theft is a warning, an issued token is for debugging, all else is information.
 macro_rules! line {
     ($level:ident, $at:ident, $event:ident) => {
         tracing::$level!(
@@ -244,10 +250,10 @@ macro_rules! line {
 }
 
 fn log(at: Timestamp, event: &Event) {
-    if event.what == What::Theft {
-        line!(warn, at, event);
-    } else {
-        line!(info, at, event);
+    match (event.what, &event.reason) {
+        (What::Theft, _) => line!(warn, at, event),
+        (What::Token, None) => line!(debug, at, event),
+        _ => line!(info, at, event),
     }
 }
 

@@ -11,7 +11,13 @@ use countersign_protocol::{
 };
 
 use crate::{
-    clock::Clock, keys::Keys, password::Passwords, record::Records, token::Codec, users::Users,
+    audit::{Event, Trail},
+    clock::Clock,
+    keys::Keys,
+    password::Passwords,
+    record::Records,
+    token::Codec,
+    users::Users,
 };
 
 mod access;
@@ -42,6 +48,7 @@ struct Inner {
     passwords: Passwords,
     policy: Policy,
     clients: HashMap<ClientId, Arc<Client>>,
+    trail: Trail,
     standings: standing::Standings,
     skewed: ready::Skewed,
 }
@@ -54,6 +61,7 @@ pub(crate) struct Parts {
     pub(crate) passwords: Passwords,
     pub(crate) policy: Policy,
     pub(crate) clients: Vec<Client>,
+    pub(crate) trail: Trail,
 }
 
 impl Authority {
@@ -68,6 +76,7 @@ impl Authority {
             clients: clients
                 .map(|client| (client.client_id.clone(), Arc::new(client)))
                 .collect(),
+            trail: parts.trail,
             standings: standing::Standings::new(),
             skewed: ready::Skewed::default(),
         }))
@@ -116,6 +125,15 @@ impl Authority {
     /// The records of this issuer.
     pub(crate) fn records(&self) -> &Records {
         &self.0.records
+    }
+
+    /// Tells the audit trail what happened.
+    pub(crate) fn record(&self, event: &Event) {
+        self.0.trail.record(self.now(), event);
+    }
+
+    pub(crate) fn hears_of_tokens(&self) -> bool {
+        self.0.trail.hears_of_tokens()
     }
 
     /// Who calls, proven ([RFC 6749 §2.3](https://www.rfc-editor.org/rfc/rfc6749#section-2.3)).

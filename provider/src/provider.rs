@@ -11,6 +11,7 @@ use countersign_protocol::{
 use ipnet::IpNet;
 
 use crate::{
+    audit::{Actor, Audit, Event, Trail, What},
     authority::{Authority, Parts},
     clock::Clock,
     guard::Guard,
@@ -64,6 +65,7 @@ pub struct Builder {
     clock: Clock,
     cost: Cost,
     proxies: Vec<IpNet>,
+    trail: Trail,
 }
 
 impl std::fmt::Debug for Builder {
@@ -87,6 +89,7 @@ impl Provider {
             clock: Clock::system(),
             cost: Cost::default(),
             proxies: Vec::new(),
+            trail: Trail::default(),
         }
     }
 
@@ -161,6 +164,12 @@ impl Builder {
         self
     }
 
+    /// Who hears of every event beside the log; may be said more than once.
+    pub fn audit(mut self, audit: Arc<dyn Audit>) -> Self {
+        self.trail = self.trail.with(audit);
+        self
+    }
+
     /// Puts the provider together: opens the ring of keys, or begins one, and starts what runs beside the requests.
     /// That ends when the last clone of the provider is dropped.
     pub async fn build(self) -> Result<Provider, BuildError> {
@@ -194,6 +203,7 @@ impl Builder {
             passwords,
             policy: self.policy,
             clients: self.clients,
+            trail: self.trail,
         });
         Ok(Provider {
             _background: Arc::new(Background::start(&authority)),
@@ -220,8 +230,13 @@ impl Background {
             loop {
                 authority.follow_clock().await;
                 tokio::time::sleep(ROUND).await;
-                if let Err(denied) = authority.keys().refresh().await {
-                    tracing::warn!(%denied, "the ring of server keys was not read again");
+                match authority.keys().refresh().await {
+                    Ok(None) => {}
+                    Ok(Some(key)) => authority
+                        .record(&Event::new(What::KeyRotation, Actor::Provider).object(key.id)),
+                    Err(denied) => {
+                        tracing::warn!(%denied, "the ring of server keys was not read again");
+                    }
                 }
             }
         }))

@@ -389,3 +389,237 @@ fn carry(original: Value, known: &Value, new: &mut Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use async_trait::async_trait;
+    use parking_lot::Mutex;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::store::{Listing, Memory, Unavailable};
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct Counter {
+        count: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        inner: Option<Inner>,
+    }
+
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    struct Inner {
+        a: u32,
+    }
+
+    impl Document for Counter {
+        const KIND: Kind = Kind::Limit;
+
+        fn expires(&self) -> Option<Timestamp> {
+            None
+        }
+    }
+
+    /// What becomes of the answer to the next put.
+    #[derive(Clone, Copy, Debug)]
+    enum Fate {
+        /// It was written, and the answer got lost.
+        LostAfter,
+        /// It was not written, and nobody can tell.
+        LostBefore,
+        /// It was written, somebody wrote on top, and the answer got lost.
+        Overwritten,
+        /// It was certainly not written.
+        NotApplied,
+    }
+
+    #[derive(Debug)]
+    struct Faulty {
+        memory: Memory,
+        fates: Mutex<VecDeque<Fate>>,
+    }
+
+    impl Faulty {
+        async fn overwrite(&self, key: &Key) {
+            let held = self.memory.get(key).await.unwrap().unwrap();
+            let body = br#"{"v":1,"count":100}"#.as_slice().into();
+            let record = Record {
+                version: Version::from_bytes([9; 16]),
+                body,
+                ..held.clone()
+            };
+            self.memory
+                .put(key, Some(held.version), record)
+                .await
+                .unwrap();
+        }
+    }
+
+    #[async_trait]
+    impl Store for Faulty {
+        async fn get(&self, key: &Key) -> Result<Option<Record>, Unavailable> {
+            self.memory.get(key).await
+        }
+
+        async fn put(
+            &self,
+            key: &Key,
+            expected: Option<Version>,
+            record: Record,
+        ) -> Result<(), PutError> {
+            let fate = self.fates.lock().pop_front();
+            match fate {
+                Some(Fate::NotApplied) => return Err(PutError::NotApplied("full".into())),
+                Some(Fate::LostBefore) => return Err(PutError::Unknown("cut".into())),
+                _ => self.memory.put(key, expected, record).await?,
+            }
+            if matches!(fate, Some(Fate::Overwritten)) {
+                self.overwrite(key).await;
+            }
+            if fate.is_some() {
+                Err(PutError::Unknown("cut".into()))
+            } else {
+                Ok(())
+            }
+        }
+
+        async fn delete(&self, key: &Key, expected: Option<Version>) -> Result<bool, Unavailable> {
+            self.memory.delete(key, expected).await
+        }
+
+        async fn list(&self, query: &Query, page: Page) -> Result<Listing, Unavailable> {
+            self.memory.list(query, page).await
+        }
+
+        async fn time(&self) -> Result<Option<Timestamp>, Unavailable> {
+            Ok(None)
+        }
+    }
+
+    fn records(fates: &[Fate]) -> Records {
+        let clock = Clock::fixed(Timestamp::from_secs(1));
+        let memory = Memory::new(clock.clone());
+        let store = Faulty {
+            memory,
+            fates: Mutex::new(fates.iter().copied().collect()),
+        };
+        Records::new(Arc::new(store), "i".into(), clock)
+    }
+
+    async fn add_one(records: &Records) -> Result<u32, Denied> {
+        records
+            .change("x", |held: Option<&Counter>, _| {
+                let count = held.map_or(0, |held| held.count) + 1;
+                Ok(Change::Put(Counter { count, inner: None }, count))
+            })
+            .await
+    }
+
+    async fn put_raw(records: &Records, json: &'static str) {
+        let version = Version::from_bytes([1; 16]);
+        let record = Record {
+            version,
+            expires: None,
+            tags: vec![],
+            body: json.as_bytes().into(),
+        };
+        let key = records.key::<Counter>("x");
+        records.store().put(&key, None, record).await.unwrap();
+    }
+
+    async fn raw(records: &Records) -> Value {
+        let key = records.key::<Counter>("x");
+        let record = records.store().get(&key).await.unwrap().unwrap();
+        serde_json::from_slice(&record.body).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_whose_answer_got_lost_counts_once() {
+        for fate in [Fate::LostAfter, Fate::LostBefore, Fate::NotApplied] {
+            let records = records(&[fate, fate]);
+            assert_eq!(add_one(&records).await, Ok(1), "{fate:?}");
+            assert_eq!(add_one(&records).await, Ok(2), "{fate:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_write_under_a_later_one_is_decided_anew_and_known_as_ones_own() {
+        let records = records(&[Fate::Overwritten]);
+        let mut drawn = Vec::new();
+        let seen = records
+            .change("x", |held: Option<&Counter>, attempt| {
+                assert!(drawn.iter().all(|version| attempt.drew(version)));
+                drawn.push(attempt.version());
+                let count = held.map_or(0, |held| held.count) + 1;
+                Ok(Change::Put(Counter { count, inner: None }, count))
+            })
+            .await;
+        assert_eq!(seen, Ok(101));
+        assert_eq!(drawn.len(), 2);
+        assert_ne!(drawn[0], drawn[1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_deadline_it_is_unavailable_and_not_refused() {
+        let records = records(&[Fate::LostBefore; 1000]);
+        let start = Instant::now();
+        assert_eq!(add_one(&records).await, Err(Denied::StoreUnavailable));
+        assert!(start.elapsed() <= DEADLINE + Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn members_that_a_newer_release_wrote_are_kept() {
+        let records = records(&[]);
+        put_raw(
+            &records,
+            r#"{"v":1,"count":1,"new":[1],"inner":{"a":1,"b":2}}"#,
+        )
+        .await;
+        let change = records.change("x", |held: Option<&Counter>, _| {
+            let held = held.unwrap().clone();
+            Ok(Change::Put(Counter { count: 2, ..held }, ()))
+        });
+        change.await.unwrap();
+        let expected =
+            serde_json::json!({ "v": 1, "count": 2, "new": [1], "inner": { "a": 1, "b": 2 } });
+        assert_eq!(raw(&records).await, expected);
+        // What is known and left out goes.
+        add_one(&records).await.unwrap();
+        assert_eq!(
+            raw(&records).await,
+            serde_json::json!({ "v": 1, "count": 3, "new": [1] })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_record_of_a_higher_schema_is_read_and_never_overwritten() {
+        let records = records(&[]);
+        put_raw(&records, r#"{"count":7,"v":2}"#).await;
+        let held = records.load::<Counter>("x").await.unwrap().unwrap();
+        assert_eq!(held.count, 7);
+        assert_eq!(add_one(&records).await, Err(Denied::StoreUnavailable));
+        assert_eq!(raw(&records).await["count"], 7);
+    }
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_left_as_it_is() {
+        let records = records(&[]);
+        put_raw(&records, r#"{"v":1,"count":"seven"}"#).await;
+        assert_eq!(add_one(&records).await, Err(Denied::StoreUnavailable));
+        assert_eq!(raw(&records).await["count"], "seven");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_increment_is_lost_among_many() {
+        let records = records(&[]);
+        let tasks = (0..100).map(|_| {
+            let records = records.clone();
+            tokio::spawn(async move { add_one(&records).await.unwrap() })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+        assert_eq!(add_one(&records).await, Ok(101));
+    }
+}

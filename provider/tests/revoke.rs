@@ -185,7 +185,7 @@ struct Hanging {
 impl Hanging {
     async fn wait(&self) {
         if *self.hangs.lock() {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Authority;
 use crate::{
+    audit::{Actor, Event, What},
     clock::random,
     record::{Change, Document},
     store::{Kind, Page, Tag},
@@ -125,11 +126,11 @@ impl Authority {
             });
         let made = made.await?;
         self.0.standings.forget_client(&id);
-        if made {
-            Ok(Registered { client, secret })
-        } else {
-            Err(ClientError::Exists(id))
+        if !made {
+            return Err(ClientError::Exists(id));
         }
+        self.record(&Event::new(What::ClientAdded, Actor::Operator).client(&id));
+        Ok(Registered { client, secret })
     }
 
     /// The client and whether it is switched off.
@@ -171,7 +172,7 @@ impl Authority {
 
     /// Switches a client off and ends everything that it holds, by one write; or on again.
     pub async fn disable_client(&self, id: &ClientId, disabled: bool) -> Result<(), ClientError> {
-        self.update_client(id, |record| ClientRecord {
+        self.update_client(What::ClientChanged, id, |record| ClientRecord {
             disabled,
             epoch: if disabled {
                 Epoch::from_bytes(random())
@@ -186,8 +187,11 @@ impl Authority {
     /// Ends everything that a client holds. It may begin anew.
     pub async fn end_grants_of_client(&self, id: &ClientId) -> Result<(), ClientError> {
         let epoch = Epoch::from_bytes(random());
-        self.update_client(id, |record| ClientRecord { epoch, ..record })
-            .await
+        self.update_client(What::Revocation, id, |record| ClientRecord {
+            epoch,
+            ..record
+        })
+        .await
     }
 
     /// Deletes a client and ends everything that it holds. Its name is remembered, switched off, until nothing of it
@@ -198,7 +202,7 @@ impl Authority {
         }
         let expires = Some(self.now() + self.policy().longest());
         let epoch = Epoch::from_bytes(random());
-        self.update_client(id, |record| ClientRecord {
+        self.update_client(What::ClientDeleted, id, |record| ClientRecord {
             client: None,
             disabled: true,
             epoch,
@@ -220,7 +224,7 @@ impl Authority {
         }
         let secret = secret.unwrap_or_else(generate_secret);
         let ends = self.now() + overlap;
-        self.update_client(id, |mut record| {
+        self.update_client(What::ClientSecretChanged, id, |mut record| {
             if let Some(client) = &mut record.client {
                 client
                     .secrets
@@ -238,6 +242,7 @@ impl Authority {
 
     async fn update_client(
         &self,
+        what: What,
         id: &ClientId,
         change: impl Fn(ClientRecord) -> ClientRecord,
     ) -> Result<(), ClientError> {
@@ -265,11 +270,11 @@ impl Authority {
             });
         let done = done.await?;
         self.0.standings.forget_client(id);
-        if done {
-            Ok(())
-        } else {
-            Err(ClientError::Unknown(id.clone()))
+        if !done {
+            return Err(ClientError::Unknown(id.clone()));
         }
+        self.record(&Event::new(what, Actor::Operator).client(id));
+        Ok(())
     }
 
     /// Whether any client registered this origin, so that a preflight may be answered.

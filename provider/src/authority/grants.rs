@@ -7,7 +7,12 @@ use countersign_protocol::{
 };
 
 use super::Authority;
-use crate::{consent, record::Change, store::Page};
+use crate::{
+    audit::{Actor, Event, What},
+    consent,
+    record::Change,
+    store::Page,
+};
 
 /// A kept grant as a listing shows it.
 #[derive(Clone, Debug)]
@@ -49,8 +54,8 @@ impl Authority {
 
     /// Revokes one grant; [`Denied::TokenUnknown`] when there is none of this name.
     pub async fn revoke_grant(&self, id: GrantId) -> Result<(), Denied> {
-        let (id, now) = (id.to_string(), self.now());
-        let ended = self.records().change(&id, |held: Option<&Grant>, _| {
+        let (name, now) = (id.to_string(), self.now());
+        let ended = self.records().change(&name, |held: Option<&Grant>, _| {
             let grant = held.ok_or(Denied::TokenUnknown)?;
             let next = grant.revoked(Reason::Administrator, now);
             Ok(if next == *grant {
@@ -59,13 +64,17 @@ impl Authority {
                 Change::Put(next, ())
             })
         });
-        ended.await
+        ended.await?;
+        self.record(&Event::new(What::Revocation, Actor::Operator).grant(id));
+        Ok(())
     }
 
     /// Ends every grant of a user with a client, carried ones too, by one write.
     pub async fn end_grants_of(&self, client: &ClientId, subject: &Subject) -> Result<(), Denied> {
         consent::end_grants(self.records(), client, subject).await?;
         self.forget_consent(client, subject);
+        let event = Event::new(What::Revocation, Actor::Operator);
+        self.record(&event.client(client).subject(subject));
         Ok(())
     }
 }

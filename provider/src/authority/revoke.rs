@@ -9,6 +9,7 @@ use countersign_protocol::{
 
 use super::Authority;
 use crate::{
+    audit::{Actor, Event, What},
     record::{Change, Held},
     revoked::Revoked,
     token::{KeptToken, Opened, Prefix},
@@ -68,12 +69,12 @@ impl Authority {
     /// Ends a grant, or one of its access tokens, and tells what it was.
     pub(super) async fn end(
         &self,
-        id: GrantId,
+        grant: GrantId,
         held: Option<Held<Grant>>,
         client: &Client,
         input: Input<'_>,
     ) -> Result<Grant, Denied> {
-        let (id, now) = (id.to_string(), self.now());
+        let (id, now) = (grant.to_string(), self.now());
         let terms = self.policy().terms(client);
         let ended = self.records().change_held(&id, held, |held, _| {
             let grant = held.ok_or(Denied::TokenUnknown)?;
@@ -85,7 +86,10 @@ impl Authority {
                 Change::Put(next.clone(), next)
             })
         });
-        ended.await
+        let ended = ended.await?;
+        let event = Event::new(What::Revocation, Actor::Client(client.client_id.clone()));
+        self.record(&event.grant(grant));
+        Ok(ended)
     }
 
     async fn revoke_carried(
@@ -103,9 +107,9 @@ impl Authority {
         let mark = Revoked {
             expires: carried.mark_expires(),
         };
-        self.records()
-            .create(&token.to_string(), &mark)
-            .await
-            .map(drop)
+        self.records().create(&token.to_string(), &mark).await?;
+        let event = Event::new(What::Revocation, Actor::Client(client.client_id.clone()));
+        self.record(&event.token(token));
+        Ok(())
     }
 }

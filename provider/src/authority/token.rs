@@ -16,6 +16,7 @@ use countersign_protocol::{
 
 use super::Authority;
 use crate::{
+    audit::{Actor, Event, What},
     clock::random,
     consent,
     record::{Attempt, Change, Document, Held},
@@ -93,9 +94,9 @@ impl Authority {
         request: TokenRequest,
         peer: &Peer,
     ) -> Result<TokenResponse, Denied> {
-        self.policy()
-            .check_grant_type(client, request.grant_type())?;
-        match request {
+        let grant_type = request.grant_type();
+        self.policy().check_grant_type(client, grant_type)?;
+        let answered = match request {
             TokenRequest::AuthorizationCode {
                 code,
                 redirect_uri,
@@ -112,7 +113,17 @@ impl Authority {
                 self.client_credentials(client, scope.as_ref()).await
             }
             TokenRequest::Password(password) => self.password(client, password, peer).await,
+        };
+        if let Err(denied) = &answered {
+            let event = Event::new(What::Token, Actor::Client(client.client_id.clone()));
+            self.record(
+                &event
+                    .object(grant_type)
+                    .address(peer.address)
+                    .reason(denied.clone()),
+            );
         }
+        answered
     }
 
     async fn redeem(
@@ -259,6 +270,9 @@ impl Authority {
         if access_token.expose().len() > MAX_TOKEN {
             return Ok(None);
         }
+        self.record_issue(&carried.client, carried.subject.as_ref(), |event| {
+            event.token(token)
+        });
         Ok(Some(TokenResponse {
             access_token,
             token_type: TokenType::Bearer,
@@ -308,8 +322,24 @@ impl Authority {
             });
         match stepped.await? {
             (grant, Output::Issued(issued)) => self.response(id, &grant, &issued),
-            (_, Output::Refused(denied)) => Err(denied),
+            (grant, Output::Refused(denied)) => {
+                let event = Event::new(What::Theft, Actor::Client(grant.client.clone())).grant(id);
+                self.record(&about(event, grant.subject.as_ref()).reason(denied.clone()));
+                Err(denied)
+            }
             (_, Output::Done) => Err(Denied::Internal),
+        }
+    }
+
+    fn record_issue(
+        &self,
+        client: &ClientId,
+        subject: Option<&Subject>,
+        of: impl FnOnce(Event) -> Event,
+    ) {
+        if self.hears_of_tokens() {
+            let event = Event::new(What::Token, Actor::Client(client.clone()));
+            self.record(&of(about(event, subject)));
         }
     }
 
@@ -323,6 +353,7 @@ impl Authority {
             self.codec()
                 .reference(prefix, Reference { grant, number }, &of.salt)
         };
+        self.record_issue(&of.client, of.subject.as_ref(), |event| event.grant(grant));
         let refresh = issued
             .refresh
             .map(|number| token(Prefix::Refresh, number))
@@ -334,5 +365,12 @@ impl Authority {
             refresh_token: refresh,
             scope: Some(issued.scope.clone()),
         })
+    }
+}
+
+fn about(event: Event, subject: Option<&Subject>) -> Event {
+    match subject {
+        Some(subject) => event.subject(subject),
+        None => event,
     }
 }

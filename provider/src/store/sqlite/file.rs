@@ -33,7 +33,7 @@ CREATE TABLE space (
 );
 CREATE TABLE record (
     record  INTEGER PRIMARY KEY,
-    space   INTEGER NOT NULL REFERENCES space,
+    space   INTEGER NOT NULL,
     id      TEXT NOT NULL,
     version BLOB NOT NULL,
     expires INTEGER,        -- milliseconds since 1970
@@ -45,7 +45,7 @@ CREATE UNIQUE INDEX record_by_id ON record (space, id);
 CREATE INDEX record_by_sweep ON record (sweep) WHERE sweep IS NOT NULL;
 CREATE TABLE tag (
     hash   INTEGER NOT NULL,
-    record INTEGER NOT NULL REFERENCES record,
+    record INTEGER NOT NULL,
     PRIMARY KEY (hash, record)
 ) WITHOUT ROWID;
 CREATE VIEW entry AS
@@ -159,6 +159,8 @@ impl File {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let db = Connection::open_with_flags(&self.path, flags)?;
         db.busy_timeout(patience)?;
+        // An index entry goes with its record in one transaction; the engine need not look for it.
+        db.pragma_update(None, "foreign_keys", false)?;
         db.set_prepared_statement_cache_capacity(32);
         Ok(db)
     }
