@@ -57,6 +57,7 @@ pub enum BuildError {
 /// Gathers what a [`Provider`] is made of. Everything but the issuer has a default.
 pub struct Builder {
     issuer: String,
+    realm: Option<Arc<str>>,
     store: Option<Arc<dyn Store>>,
     users: Option<Arc<dyn Users>>,
     clients: Vec<Client>,
@@ -81,6 +82,7 @@ impl Provider {
     pub fn builder(issuer: impl Into<String>) -> Builder {
         Builder {
             issuer: issuer.into(),
+            realm: None,
             store: None,
             users: None,
             clients: Vec::new(),
@@ -118,6 +120,15 @@ impl Builder {
     /// Where records are kept; in memory unless this is said.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// The name that the records bear in the store; the issuer unless this is said.
+    ///
+    /// Under a name of its own a provider finds its users, clients and grants again when its URL has changed. Two
+    /// providers on one store must not have the same.
+    pub fn realm(mut self, realm: impl Into<Arc<str>>) -> Self {
+        self.realm = Some(realm.into());
         self
     }
 
@@ -185,15 +196,16 @@ impl Builder {
             .unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));
         let name: Arc<str> = issuer.as_str().into();
         let master = self.master.unwrap_or_else(MasterKey::generate);
+        let realm = self.realm.unwrap_or_else(|| name.clone());
         let keys = Keys::open(
             store.clone(),
-            name.clone(),
+            realm.clone(),
             master,
             self.clock.clone(),
             self.policy.longest(),
         )
         .await?;
-        let records = Records::new(store, name, self.clock);
+        let records = Records::new(store, name, self.clock).in_realm(realm);
         let passwords = Passwords::start(self.cost)?;
         let users = self.users.unwrap_or_else(|| Arc::new(Nobody));
         let authority = Authority::new(Parts {

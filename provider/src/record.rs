@@ -78,6 +78,7 @@ impl Attempt {
 pub struct Records {
     store: Arc<dyn Store>,
     issuer: Arc<str>,
+    realm: Arc<str>,
     clock: Clock,
 }
 
@@ -97,9 +98,16 @@ impl Records {
     pub fn new(store: Arc<dyn Store>, issuer: Arc<str>, clock: Clock) -> Self {
         Self {
             store,
+            realm: issuer.clone(),
             issuer,
             clock,
         }
+    }
+
+    /// The same, kept under another name than the issuer's.
+    pub fn in_realm(mut self, realm: Arc<str>) -> Self {
+        self.realm = realm;
+        self
     }
 
     /// Now, by the clock that decisions use.
@@ -120,6 +128,11 @@ impl Records {
     /// Whose records these are.
     pub fn issuer(&self) -> &Arc<str> {
         &self.issuer
+    }
+
+    /// The name that the records bear as [`Key::issuer`].
+    pub fn realm(&self) -> &Arc<str> {
+        &self.realm
     }
 
     /// The value under `id`; `None` when there is none or it has expired.
@@ -207,7 +220,7 @@ impl Records {
     ) -> Result<(Vec<(Box<str>, T)>, Option<Box<str>>), Denied> {
         let key = self.key::<T>("");
         let query = Query {
-            issuer: self.issuer.clone(),
+            issuer: self.realm.clone(),
             kind: T::KIND,
             tag: tag.map(Into::into),
         };
@@ -224,7 +237,7 @@ impl Records {
 
     fn key<T: Document>(&self, id: &str) -> Key {
         Key {
-            issuer: self.issuer.clone(),
+            issuer: self.realm.clone(),
             kind: T::KIND,
             id: id.into(),
         }

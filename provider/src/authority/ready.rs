@@ -40,7 +40,7 @@ impl Authority {
         }
         self.keys().active().map_err(|_| "keys")?;
         let ring = Key {
-            issuer: self.records().issuer().clone(),
+            issuer: self.records().realm().clone(),
             kind: Kind::Key,
             id: "ring".into(),
         };
