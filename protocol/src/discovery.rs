@@ -5,7 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{endpoint::Endpoint, pkce};
+use crate::{
+    endpoint::{Endpoint, Origin},
+    pkce,
+};
 
 /// The metadata document ([§2](https://www.rfc-editor.org/rfc/rfc8414#section-2)). Members that are absent are not
 /// written; members that it does not know are not read.
@@ -160,6 +163,11 @@ impl Issuer {
             self.endpoint.base(),
             self.path()
         )
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> &Origin {
+        self.endpoint.origin()
     }
 
     /// The issuer's path, without a slash at its end; empty at a host's root.

@@ -25,6 +25,11 @@ impl Origin {
         matches!(endpoint.path_and_query(), "" | "/").then_some(endpoint.origin)
     }
 
+    /// The port, the scheme's own where none is named.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Whether what is sent there cannot be read on the way: `https`, or a host that is this machine.
     pub fn is_private(&self) -> bool {
         self.secure || self.is_loopback()
