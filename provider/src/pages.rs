@@ -27,7 +27,10 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, value::Serde};
+use minijinja::{
+    AutoEscape, Environment, Output, State, UndefinedBehavior, Value, escape_formatter,
+    value::Serde,
+};
 use serde::Serialize;
 
 pub use self::view::{Consent, Continue, Failure, Notice, Problem, SignIn, SignOut, View};
@@ -119,8 +122,9 @@ impl Pages {
     /// Nothing but the page's own style and pictures from here; forms go here, and by redirect to one origin at most.
     fn policy(&self, form_origin: Option<&str>) -> String {
         let style = &self.style_hash;
-        let separator = if form_origin.is_some() { " " } else { "" };
-        let origin = form_origin.unwrap_or_default();
+        let origin = form_origin.filter(|origin| is_source(origin));
+        let separator = if origin.is_some() { " " } else { "" };
+        let origin = origin.unwrap_or_default();
         format!(
             "default-src 'none'; style-src '{style}'; img-src 'self' data:; \
              form-action 'self'{separator}{origin}; base-uri 'none'; object-src 'none'; \
@@ -239,6 +243,7 @@ impl Source {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_formatter(write_value);
         environment.add_filter("fill", text::fill);
         environment.add_filter("plain", text::plain);
         environment.add_filter("sentence", text::sentence);
@@ -248,6 +253,26 @@ impl Source {
             environment.add_template_owned(name.clone(), text.clone())?;
         }
         Ok(environment)
+    }
+}
+
+/// Whether an origin can stand in a policy: its grammar has no IPv6 address, and no character of another meaning.
+fn is_source(origin: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+    origin.bytes().all(plain)
+}
+
+/// Writes a value into a page: escaped, unless it was made as HTML by a filter of ours.
+///
+/// A slash stays as it is: addresses in a form are then read the same by a program that does not undo entities.
+fn write_value(
+    out: &mut Output<'_>,
+    state: &mut State<'_, '_>,
+    value: &Value,
+) -> Result<(), minijinja::Error> {
+    match value.as_str().filter(|_| !value.is_safe()) {
+        Some(text) => Ok(out.write_str(&text::escape(text))?),
+        None => escape_formatter(out, state, value),
     }
 }
 
@@ -361,7 +386,7 @@ mod tests {
             ..sign_in()
         });
         for part in [
-            r#"<form method="post" action="&#x2f;oauth&#x2f;sign-in">"#,
+            r#"<form method="post" action="/oauth/sign-in">"#,
             r#"name="flow" value="f-1""#,
             r#"name="username""#,
             r#"name="password" type="password""#,
@@ -406,7 +431,7 @@ mod tests {
         let page = html(&back);
         assert!(!page.contains("http-equiv"), "{page}");
         assert!(
-            page.contains("href=\"com.example.app:&#x2f;cb?code=c&amp;state=s\""),
+            page.contains("href=\"com.example.app:/cb?code=c&amp;state=s\""),
             "{page}"
         );
         assert!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use minijinja::{Error, ErrorKind, HtmlEscape, Value, value::Kwargs};
+use minijinja::{Error, ErrorKind, Value, value::Kwargs};
 
 const ENGLISH: &str = include_str!("en.json");
 
@@ -90,7 +90,7 @@ fn entry(text: &str) -> Option<(&str, f32)> {
 )]
 pub(super) fn fill(text: &str, values: Kwargs) -> Result<Value, Error> {
     let whole = pour(text, &values, |value| {
-        format!("<bdi>{}</bdi>", HtmlEscape(value))
+        format!("<bdi>{}</bdi>", escape(value))
     })?;
     Ok(Value::from_safe_string(whole))
 }
@@ -101,7 +101,7 @@ pub(super) fn fill(text: &str, values: Kwargs) -> Result<Value, Error> {
     reason = "the engine hands a filter its arguments by value"
 )]
 pub(super) fn plain(text: &str, values: Kwargs) -> Result<Value, Error> {
-    let whole = pour(text, &values, |value| HtmlEscape(value).to_string())?;
+    let whole = pour(text, &values, escape)?;
     Ok(Value::from_safe_string(whole))
 }
 
@@ -116,6 +116,22 @@ pub(super) fn sentence(text: &str) -> String {
     sentence
 }
 
+/// Text as it stands in HTML, between elements or in a quoted attribute.
+pub(super) fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
 fn pour(text: &str, values: &Kwargs, show: impl Fn(&str) -> String) -> Result<String, Error> {
     let mut whole = String::new();
     let mut rest = text;
@@ -126,11 +142,11 @@ fn pour(text: &str, values: &Kwargs, show: impl Fn(&str) -> String) -> Result<St
                 format!("no }} behind {{ in {text:?}"),
             )
         })?;
-        whole.push_str(&HtmlEscape(before).to_string());
+        whole.push_str(&escape(before));
         whole.push_str(&show(values.get(name)?));
         rest = after;
     }
-    whole.push_str(&HtmlEscape(rest).to_string());
+    whole.push_str(&escape(rest));
     Ok(whole)
 }
 

@@ -49,6 +49,18 @@ pub enum Problem {
     Busy,
 }
 
+impl Problem {
+    /// The problem that trying again may help against; `None` for any other refusal.
+    pub const fn of(denied: &Denied) -> Option<Self> {
+        match denied {
+            Denied::CredentialsWrong => Some(Self::CredentialsWrong),
+            Denied::TooManyAttempts(_) => Some(Self::TooManyAttempts),
+            Denied::Busy(_) => Some(Self::Busy),
+            _ => None,
+        }
+    }
+}
+
 /// Asks whether the application may have what it asks for.
 #[derive(Clone, Debug, Serialize)]
 pub struct Consent<'a> {
