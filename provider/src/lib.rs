@@ -4,6 +4,7 @@ pub mod audit;
 pub mod authority;
 pub mod clock;
 pub mod consent;
+mod flow;
 pub mod guard;
 mod http;
 pub mod keys;

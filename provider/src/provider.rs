@@ -15,8 +15,9 @@ use crate::{
     authority::{Authority, Parts},
     clock::Clock,
     guard::Guard,
-    http::peer::Peers,
+    http::{front::Front, peer::Peers},
     keys::{KeyError, Keys, MasterKey},
+    pages::{Pages, PagesError},
     password::{Cost, Passwords},
     record::Records,
     routes::{self, Endpoints},
@@ -46,6 +47,9 @@ pub enum BuildError {
         /// What is wrong, and the remedy.
         why: Unregistrable,
     },
+    /// The pages cannot be compiled.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
     /// The ring of server keys cannot be opened or made.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -65,6 +69,7 @@ pub struct Builder {
     master: Option<MasterKey>,
     clock: Clock,
     cost: Cost,
+    pages: Option<Pages>,
     proxies: Vec<IpNet>,
     trail: Trail,
 }
@@ -90,6 +95,7 @@ impl Provider {
             master: None,
             clock: Clock::system(),
             cost: Cost::default(),
+            pages: None,
             proxies: Vec::new(),
             trail: Trail::default(),
         }
@@ -169,6 +175,12 @@ impl Builder {
         self
     }
 
+    /// The pages that people see; the built-in ones under the issuer's host unless this is said.
+    pub fn pages(mut self, pages: Pages) -> Self {
+        self.pages = Some(pages);
+        self
+    }
+
     /// Proxies whose `X-Forwarded-For` is believed.
     pub fn proxies(mut self, proxies: impl IntoIterator<Item = IpNet>) -> Self {
         self.proxies.extend(proxies);
@@ -191,6 +203,11 @@ impl Builder {
                 why,
             })?;
         }
+        let pages = match self.pages {
+            Some(pages) => pages,
+            None => Pages::built_in(host(&issuer))?,
+        };
+        let front = Front::new(&issuer, pages);
         let store = self
             .store
             .unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));
@@ -223,9 +240,17 @@ impl Builder {
             endpoints: Endpoints {
                 authority,
                 peers: Peers::behind(self.proxies),
+                front,
             },
         })
     }
+}
+
+/// The issuer's host as people see it.
+fn host(issuer: &Issuer) -> &str {
+    let behind = issuer.as_str().split("://").nth(1);
+    let host = behind.and_then(|behind| behind.split('/').next());
+    host.unwrap_or_default()
 }
 
 /// How often the store's clock and the ring of keys are asked for.

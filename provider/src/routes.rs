@@ -3,12 +3,19 @@
 use axum::{
     Router,
     extract::FromRef,
-    routing::{any, get},
+    middleware::map_response,
+    routing::{any, get, post},
 };
 
 use crate::{
     authority::Authority,
-    http::{health, introspect, metadata, peer::Peers, revoke, token},
+    http::{
+        authorize, consent,
+        front::{Front, path},
+        health, introspect, logout, metadata,
+        peer::Peers,
+        revoke, sign_in, token,
+    },
 };
 
 /// What the handlers need.
@@ -16,6 +23,7 @@ use crate::{
 pub(crate) struct Endpoints {
     pub(crate) authority: Authority,
     pub(crate) peers: Peers,
+    pub(crate) front: Front,
 }
 
 impl FromRef<Endpoints> for Authority {
@@ -30,15 +38,33 @@ impl FromRef<Endpoints> for Peers {
     }
 }
 
+impl FromRef<Endpoints> for Front {
+    fn from_ref(endpoints: &Endpoints) -> Self {
+        endpoints.front.clone()
+    }
+}
+
 /// The provider's own paths, below the issuer.
 pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
+    let front = endpoints.front.clone();
     Router::new()
+        .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
+        .route(path::SIGN_IN, post(sign_in::post))
+        .route(path::CONSENT, post(consent::post))
+        .route(
+            path::LOGOUT,
+            get(logout::get).post(logout::post).options(logout::post),
+        )
         .route("/oauth/token", any(token::token))
         .route("/oauth/introspect", any(introspect::introspect))
         .route("/oauth/revoke", any(revoke::revoke))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .with_state(endpoints)
+        .layer(map_response(move |response| {
+            let front = front.clone();
+            async move { front.secure(response) }
+        }))
 }
 
 /// What belongs at the host's root: metadata, behind whose well-known name the issuer's path is appended
