@@ -2,10 +2,15 @@
 #![cfg(test)]
 
 mod audit;
+mod authorize;
+mod browser;
+mod consent;
 mod guard;
 mod harness;
 mod introspect;
+mod logout;
 mod metadata;
 mod revoke;
+mod sign_in;
 mod store;
 mod token;
