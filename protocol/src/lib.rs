@@ -8,6 +8,8 @@
 #[cfg(feature = "server")]
 pub mod authorization;
 #[cfg(feature = "server")]
+pub mod brake;
+#[cfg(feature = "server")]
 pub mod client;
 #[cfg(feature = "server")]
 pub mod client_auth;
