@@ -130,13 +130,13 @@ impl Authority {
     pub(crate) async fn begin_session(
         &self,
         before: Option<&SignedIn>,
-        subject: Subject,
+        subject: &Subject,
     ) -> Result<Ticket, Denied> {
-        let Some(epoch) = self.epoch_of(&subject).await? else {
+        let Some(epoch) = self.epoch_of(subject).await? else {
             return Err(Denied::CredentialsWrong);
         };
         let ticket = match before {
-            Some(before) if before.session.subject == subject => Ticket::new(before.id),
+            Some(before) if before.session.subject == *subject => Ticket::new(before.id),
             Some(before) => {
                 self.end_session(before.id).await?;
                 Ticket::new(SessionId::from_bytes(random()))
@@ -145,7 +145,7 @@ impl Authority {
         };
         let (now, lifetimes) = (self.now(), &self.policy().lifetimes);
         let session = Session {
-            subject,
+            subject: subject.clone(),
             epoch,
             secret: SecretHash::of(&ticket.secret),
             auth_time: now,

@@ -6,7 +6,10 @@ use countersign_protocol::{Denied, Timestamp};
 use countersign_provider::audit::{Actor, Audit, Event, What};
 use parking_lot::Mutex;
 
-use crate::harness::{Op, id, secs, text};
+use crate::{
+    browser::{Browser, az},
+    harness::{Op, id, secs, subject, text},
+};
 
 #[derive(Debug, Default)]
 struct Heard(Mutex<Vec<Event>>);
@@ -62,6 +65,38 @@ async fn a_carried_token_is_named_when_issued_and_when_revoked() {
     let named = |what| heard.iter().find(|event| event.what == what).unwrap().token;
     assert!(named(What::Token).is_some());
     assert_eq!(named(What::Token), named(What::Revocation));
+}
+
+/// What people do at the pages: sign in, mistype, agree, refuse, sign out.
+#[tokio::test]
+async fn what_people_answer_is_on_record() {
+    let (op, heard) = listening().await;
+    let mut alice = Browser::new(&op);
+    let page = alice.authorize(&az()).await;
+    alice.enter(&page, "alice", "wrong").await.page(400);
+    let page = alice.sign_in(&az(), "alice").await;
+    alice.say(&page, "no").await;
+    alice.say(&page, "yes").await;
+    let page = alice.get("/oauth/logout").await;
+    alice.say(&page, "yes").await;
+    let heard = heard.0.lock();
+    let by_alice = || Actor::User(subject("alice"));
+    let told: Vec<_> = heard
+        .iter()
+        .map(|event| (event.what, event.actor.clone(), event.reason.clone()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (What::SignIn, Actor::Unknown, Some(Denied::CredentialsWrong)),
+            (What::SignIn, by_alice(), None),
+            (What::Consent, by_alice(), Some(Denied::UserDenied)),
+            (What::Consent, by_alice(), None),
+            (What::SignOut, by_alice(), None),
+        ]
+    );
+    assert!(heard[3].grant.is_some());
+    assert!(heard.iter().all(|event| event.object.is_none()));
 }
 
 /// L9 and L10 need it on record: a refused password grant says why and keeps the typed name to itself.

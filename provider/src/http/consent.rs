@@ -14,6 +14,7 @@ use super::{
     front::{self, Front, Visit, path, with_cookie},
 };
 use crate::{
+    audit::{Actor, Event, What},
     authority::{Authority, Consented},
     consent,
     flow::{Asked, Flow, Step},
@@ -76,7 +77,12 @@ async fn decide(visit: &Visit<'_>, body: Result<Bytes, Denied>) -> Result<Respon
     client.redirect_uri(Some(&destination.redirect_uri))?;
     match form.require("answer")? {
         "yes" => grant(visit, &client, &flow, asked, &user).await,
-        "no" => visit.carry(&client, destination, Answer::Denied(&Denied::UserDenied)),
+        "no" => {
+            visit
+                .authority
+                .record(&event(asked).reason(Denied::UserDenied));
+            visit.carry(&client, destination, Answer::Denied(&Denied::UserDenied))
+        }
         _ => Err(Denied::ParameterMalformed("answer")),
     }
 }
@@ -102,5 +108,12 @@ async fn grant(
     // Only now: a yes that was answered before must not bring back a consent that was withdrawn since.
     let records = authority.records();
     consent::remember(records, &request.client, &asked.subject, &request.scope).await?;
+    authority.record(&event(asked).grant(asked.grant));
     visit.carry(client, &request.destination, Answer::Code(code.expose()))
+}
+
+fn event(asked: &Asked) -> Event {
+    Event::new(What::Consent, Actor::User(asked.subject.clone()))
+        .client(&asked.request.client)
+        .subject(&asked.subject)
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use countersign_protocol::{
@@ -12,6 +13,7 @@ use countersign_protocol::{
     discovery::Issuer,
     endpoint::Origin,
     form::Form,
+    id,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request::Parts};
 
@@ -183,6 +185,13 @@ impl<'a> Visit<'a> {
 
     fn browser(&self) -> Option<Secret> {
         self.cookies().browser(&self.parts.headers)
+    }
+
+    /// The browser's name for the brakes on guessing.
+    pub(crate) fn device(&self) -> Option<String> {
+        let browser = self.browser()?;
+        let hash = digest(&SHA256, browser.expose().as_bytes());
+        Some(id::encode(hash.as_ref()))
     }
 
     /// Who is signed in.

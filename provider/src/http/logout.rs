@@ -15,6 +15,7 @@ use super::{
     read,
 };
 use crate::{
+    audit::{Actor, Event, What},
     authority::Authority,
     flow::Step,
     pages::{Notice, SignOut},
@@ -97,12 +98,17 @@ async fn by_page(visit: &Visit<'_>, body: Result<Bytes, Denied>) -> Result<Respo
     };
     flow.check_time(visit.authority.now())?;
     let user = visit.signed_in().await?;
-    if user.is_some_and(|user| user.id != session) {
+    if user.as_ref().is_some_and(|user| user.id != session) {
         return Err(Denied::ForeignForm);
     }
     match form.require("answer")? {
         "yes" => {
             visit.authority.end_session(session).await?;
+            if let Some(user) = user {
+                let subject = user.session.subject;
+                let event = Event::new(What::SignOut, Actor::User(subject.clone()));
+                visit.authority.record(&event.subject(&subject));
+            }
             let after = visit.go(path::LOGOUT, "")?;
             Ok(with_cookie(after, visit.cookies().clear_session()))
         }

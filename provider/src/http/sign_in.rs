@@ -3,7 +3,7 @@
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use countersign_protocol::{
-    Denied, Secret,
+    Denied, Secret, Subject,
     authorization::{Answer, after_sign_in},
     form::Form,
 };
@@ -14,6 +14,7 @@ use super::{
     peer::Peers,
 };
 use crate::{
+    audit::{Actor, Event, What},
     authority::{Authority, Peer},
     flow::Step,
     pages::{Problem, SignIn},
@@ -79,7 +80,11 @@ async fn enter(
     }
     let username = form.get("username")?.unwrap_or_default();
     let password = Secret::new(form.get("password")?.unwrap_or_default());
-    match begin(visit, username, &password, &peers.of(visit.parts)).await {
+    let peer = Peer {
+        device: visit.device(),
+        ..peers.of(visit.parts)
+    };
+    match begin(visit, &asking, username, &password, &peer).await {
         Ok(ticket) => {
             let cap = visit.authority.policy().lifetimes.session_cap;
             let cookie = visit.cookies().set_session(&ticket, cap);
@@ -92,19 +97,35 @@ async fn enter(
 
 async fn begin(
     visit: &Visit<'_>,
+    asking: &Asking,
     username: &str,
     password: &Secret,
     peer: &Peer,
 ) -> Result<Ticket, Denied> {
+    let begun = prove(visit, username, password, peer).await;
+    let event = match &begun {
+        Ok((subject, _)) => Event::new(What::SignIn, Actor::User(subject.clone())).subject(subject),
+        Err(denied) => Event::new(What::SignIn, Actor::Unknown).reason(denied.clone()),
+    };
+    let event = event.client(&asking.client.client_id);
+    visit.authority.record(&event.address(peer.address));
+    begun.map(|(_, ticket)| ticket)
+}
+
+async fn prove(
+    visit: &Visit<'_>,
+    username: &str,
+    password: &Secret,
+    peer: &Peer,
+) -> Result<(Subject, Ticket), Denied> {
     if username.is_empty() || password.is_empty() {
         return Err(Denied::CredentialsWrong);
     }
-    let subject = visit.authority.sign_in(username, password, peer).await?;
+    let authority = visit.authority;
+    let subject = authority.sign_in(username, password, peer).await?;
     let before = visit.signed_in().await?;
-    visit
-        .authority
-        .begin_session(before.as_ref(), subject)
-        .await
+    let ticket = authority.begin_session(before.as_ref(), &subject).await?;
+    Ok((subject, ticket))
 }
 
 /// The same page with what went wrong; an error when trying again won't help.
