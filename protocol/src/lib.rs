@@ -20,6 +20,7 @@ pub mod form;
 #[cfg(feature = "server")]
 pub mod grant;
 pub mod id;
+pub mod login;
 #[cfg(feature = "server")]
 pub mod introspection;
 #[cfg(feature = "server")]
@@ -29,6 +30,7 @@ pub mod pkce;
 pub mod policy;
 pub mod scope;
 pub mod secret;
+pub mod session;
 pub mod time;
 pub mod token;
 #[cfg(feature = "server")]
