@@ -20,9 +20,9 @@ pub mod form;
 #[cfg(feature = "server")]
 pub mod grant;
 pub mod id;
-pub mod login;
 #[cfg(feature = "server")]
 pub mod introspection;
+pub mod login;
 #[cfg(feature = "server")]
 pub mod password;
 pub mod pkce;
