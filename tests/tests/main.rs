@@ -7,3 +7,5 @@
 )]
 
 mod arrows;
+mod chromium;
+mod pages;

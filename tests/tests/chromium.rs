@@ -1,0 +1,123 @@
+//! A real Chromium, driven by its WebDriver.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde_json::json;
+
+/// One browser with a profile of its own; it ends when this is dropped.
+pub(crate) struct Chromium {
+    pub(crate) client: Client,
+    driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Chromium {
+    pub(crate) async fn start() -> Self {
+        let (driver, port) = start_driver();
+        let profile = tempfile::tempdir().unwrap();
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+        ];
+        let data = format!("--user-data-dir={}", profile.path().display());
+        let arguments: Vec<_> = arguments.into_iter().chain([data.as_str()]).collect();
+        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let client = ClientBuilder::rustls()
+            .unwrap()
+            .capabilities(serde_json::from_value(options).unwrap())
+            .connect(&format!("http://127.0.0.1:{port}"))
+            .await
+            .expect("chromium and its driver are installed: see tests/install");
+        Self {
+            client,
+            driver,
+            _profile: profile,
+        }
+    }
+
+    /// Types into the field of this name.
+    pub(crate) async fn fill(&self, name: &str, text: &str) {
+        let field = self.find(&format!("input[name={name}]")).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// Clicks the button with this value.
+    pub(crate) async fn answer(&self, value: &str) {
+        let button = self
+            .find(&format!("button[name=answer][value={value}]"))
+            .await;
+        button.click().await.unwrap();
+    }
+
+    pub(crate) async fn click(&self, css: &str) {
+        self.find(css).await.click().await.unwrap();
+    }
+
+    /// Waits until the page has this heading.
+    pub(crate) async fn shows(&self, heading: &str) {
+        let path = format!("//h1[normalize-space()='{heading}']");
+        let found = self
+            .client
+            .wait()
+            .at_most(Duration::from_secs(20))
+            .for_element(Locator::XPath(&path))
+            .await;
+        if found.is_err() {
+            let url = self.client.current_url().await;
+            let source = self.client.source().await.unwrap_or_default();
+            let body = source.split("</style>").last().unwrap_or_default();
+            panic!("no {heading:?} at {url:?}: {body}");
+        }
+    }
+
+    async fn find(&self, css: &str) -> fantoccini::elements::Element {
+        self.client
+            .wait()
+            .for_element(Locator::Css(css))
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        // The driver leads a group of its own, and the browser is in it.
+        if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.driver.wait();
+    }
+}
+
+fn start_driver() -> (Child, u16) {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("chromedriver is installed: see tests/install");
+    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+    let port = lines.map_while(Result::ok).find_map(|line| {
+        line.split("successfully on port ")
+            .nth(1)?
+            .trim_end_matches('.')
+            .parse()
+            .ok()
+    });
+    (driver, port.expect("chromedriver tells its port"))
+}
