@@ -33,7 +33,7 @@ mod token;
 
 pub use access::Access;
 pub use authorize::Consented;
-pub use clients::{ClientError, ClientRecord, Registered};
+pub use clients::{ClientError, ClientRecord, Registered, generate_client_id};
 pub use grants::{GrantInfo, Which};
 pub use token::Peer;
 

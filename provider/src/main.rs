@@ -1,3 +1,12 @@
 //! The command `countersign`.
 
-fn main() {}
+use std::process::ExitCode;
+
+mod cli;
+mod config;
+mod log;
+mod serve;
+
+fn main() -> ExitCode {
+    cli::run()
+}

@@ -88,6 +88,11 @@ pub(crate) fn generate_secret() -> Secret {
     Secret::new(format!("cs_cs_{}", id::encode(&random::<32>())))
 }
 
+/// A name of 96 random bits, for a client that was given none.
+pub fn generate_client_id() -> String {
+    format!("c-{}", id::encode(&random::<12>()))
+}
+
 impl Authority {
     /// The client, at most 1 s old; `None` when it is unknown, deleted or disabled.
     pub async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, Denied> {

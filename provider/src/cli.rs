@@ -1,0 +1,104 @@
+//! The commands. What they do stands in the library; here is what they are called, what they take and how they answer.
+//!
+//! # Adding a command
+//! A variant of [`Command`], a file here with its flags and a function that answers by [`Output`] or fails with a
+//! [`Failure`].
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+mod client;
+mod failure;
+mod output;
+pub(crate) mod place;
+
+pub(crate) use self::{failure::Failure, output::Output};
+use crate::{
+    config::{Config, Place, Serving},
+    log, serve,
+};
+
+/// An OAuth 2 provider: signs people in, gives tokens to applications and services.
+#[derive(Parser)]
+#[command(name = "countersign", version, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve; creates what is missing
+    Serve(Box<Serving>),
+    /// Register clients, list, show, disable, delete them
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Print a script that completes this command's words in a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+/// Does what the command line says. The exit status is 0; 1 when it was refused, with one line on standard error; 2 when
+/// the command line makes no sense.
+pub(crate) fn run() -> ExitCode {
+    let done = Serving::from_environment()
+        .map_err(Failure::from)
+        .and_then(|environment| execute(Cli::parse(), environment));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output::complain(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli, environment: Serving) -> Result<(), Failure> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Completions { shell } => complete(shell),
+        Command::Serve(serving) => {
+            let config = Config::load(cli.place, *serving)?;
+            log::start(&config)?;
+            runtime()?.block_on(serve::serve(config, output))
+        }
+        Command::Client(command) => {
+            let config = Config::load(cli.place, environment)?;
+            runtime()?.block_on(client::run(command, &config, output))
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(Failure::Threads)
+}
+
+fn complete(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);
+    output::write(&script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_put_together_well() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,54 @@
+//! From a configuration to its provider: the data folder, the store, the keys.
+
+use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
+
+use countersign_provider::{
+    Builder, Provider,
+    clock::Clock,
+    store::{Kind, Store, open_mixed},
+};
+
+use super::Failure;
+use crate::config::Config;
+
+/// The provider of the configuration, for a command that changes records of a kind: refused where they live in the
+/// memory of another process.
+pub(crate) async fn reach(config: &Config, kind: Kind) -> Result<Provider, Failure> {
+    if config.forgets(kind) {
+        return Err(Failure::Memory(kind));
+    }
+    let issuer = config.issuer_of_commands();
+    Ok(build(config, issuer)?.build().await?)
+}
+
+/// What the provider of the configuration is made of.
+pub(crate) fn build(config: &Config, issuer: String) -> Result<Builder, Failure> {
+    let clock = Clock::system();
+    Ok(Provider::builder(issuer)
+        .realm(config.realm.as_str())
+        .store(store(config, &clock)?)
+        .clock(clock)
+        .master_key(config.master_key()?)
+        .clients(config.clients.iter().cloned())
+        .policy(config.policy.clone())
+        .proxies(config.proxies.iter().copied()))
+}
+
+/// Opens the store, with the data folder if anything is kept there.
+pub(crate) fn store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Failure> {
+    if config.uses_data() {
+        make_folder(&config.data).map_err(|cause| Failure::Data {
+            path: config.data.clone(),
+            cause,
+        })?;
+    }
+    let store = open_mixed(config.stores(), &config.default_store(), clock)?;
+    Ok(store)
+}
+
+/// Makes the folder, for this user alone, unless it is there.
+fn make_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // That it may be read shows here, before an engine says so in words of its own.
+    path.read_dir().map(drop)
+}

@@ -1,0 +1,228 @@
+//! What can be set: by flag, by environment, in the configuration file (in this order), or else by default.
+//!
+//! # Adding a setting
+//! Give it a flag in [`flags`], a key in [`file`], and its default with the reason in [`Config::resolve`].
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use countersign_protocol::{
+    Secret,
+    client::Client,
+    discovery::{Distrust, Issuer, PlainHttp},
+    policy::Policy,
+};
+use countersign_provider::{keys::MasterKey, store::Kind};
+use ipnet::IpNet;
+
+mod client;
+mod file;
+mod flags;
+mod invalid;
+mod lifetimes;
+mod values;
+
+use self::file::File;
+pub(crate) use self::{
+    client::ClientSpec,
+    flags::{Place, Serving},
+    invalid::Invalid,
+    values::{LogFormat, Span, by_name},
+};
+
+/// The variable that may hold the master key itself; what holds its path is `COUNTERSIGN_MASTER_KEY_FILE`.
+const MASTER_KEY: &str = "COUNTERSIGN_MASTER_KEY";
+
+/// Everything that was set, checked, with the defaults for what was not.
+pub(crate) struct Config {
+    pub(crate) listen: SocketAddr,
+    issuer: Option<String>,
+    pub(crate) data: PathBuf,
+    stores: Vec<String>,
+    pub(crate) realm: String,
+    master_key_file: PathBuf,
+    pub(crate) tls: Tls,
+    pub(crate) proxies: Vec<IpNet>,
+    pub(crate) templates: Option<PathBuf>,
+    pub(crate) drain: Duration,
+    pub(crate) log: String,
+    pub(crate) log_format: LogFormat,
+    pub(crate) demo: bool,
+    pub(crate) policy: Policy,
+    pub(crate) clients: Vec<Client>,
+}
+
+/// How the listener speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Tls {
+    /// Plain http: on loopback, or behind a proxy that speaks TLS.
+    Off,
+    /// With a certificate of its own making.
+    AdHoc,
+    /// With these files.
+    Files { cert: PathBuf, key: PathBuf },
+}
+
+impl Config {
+    /// Reads the file that is named, if one is, and puts all together.
+    pub(crate) fn load(place: Place, serving: Serving) -> Result<Self, Invalid> {
+        let file = match &place.config {
+            Some(path) => file::read(path)?,
+            None => File::default(),
+        };
+        Self::resolve(place, serving, file)
+    }
+
+    fn resolve(place: Place, serving: Serving, file: File) -> Result<Self, Invalid> {
+        let clients = file.clients()?;
+        let policy = policy(&serving, &file)?;
+        // Loopback: nobody else reaches a provider that was not yet told who it is.
+        let listen = place.listen.or(file.listen);
+        let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, 8080).into());
+        // Beside where the command was started, so that a first try needs no right and leaves no trace elsewhere.
+        let data = place.data.or(file.data).unwrap_or_else(|| "data".into());
+        let master_key_file = place.master_key_file.or(file.master_key_file);
+        let config = Self {
+            listen,
+            issuer: place.issuer.or(file.issuer),
+            stores: values::together(place.store, file.store),
+            // One provider a store is what most have.
+            realm: place.realm.or(file.realm).unwrap_or("default".into()),
+            // With the database, so that both are backed up together; who wants them apart says so.
+            master_key_file: master_key_file.unwrap_or_else(|| data.join("master.key")),
+            data,
+            tls: tls(
+                serving.tls.is_some() || file.tls.is_some(),
+                serving.tls_cert.or(file.tls_cert),
+                serving.tls_key.or(file.tls_key),
+            )?,
+            proxies: nets(serving.proxies.unwrap_or(file.proxies)),
+            templates: serving.templates.or(file.templates),
+            // A balancer that looks every second has seen it by then.
+            drain: (serving.drain.or(file.drain)).map_or(Duration::from_secs(1), Into::into),
+            log: serving.log.or(file.log).unwrap_or("info".into()),
+            log_format: serving.log_format.or(file.log_format).unwrap_or_default(),
+            demo: serving.demo,
+            policy,
+            clients,
+        };
+        config.check_issuer()?;
+        Ok(config)
+    }
+
+    /// The issuer of a provider that listens there. Without one that was set it is the address itself, if that is on
+    /// this machine.
+    pub(crate) fn issuer(&self, address: SocketAddr) -> Result<String, Invalid> {
+        match &self.issuer {
+            Some(issuer) => Ok(issuer.clone()),
+            None if address.ip().is_loopback() => Ok(format!("{}://{address}", self.scheme())),
+            None => Err(Invalid::IssuerUnset(address)),
+        }
+    }
+
+    /// The issuer for a command that changes records, which no URL is part of.
+    pub(crate) fn issuer_of_commands(&self) -> String {
+        let issuer = self.issuer.clone();
+        issuer.unwrap_or_else(|| "http://localhost".into())
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.tls == Tls::Off {
+            "http"
+        } else {
+            "https"
+        }
+    }
+
+    fn check_issuer(&self) -> Result<(), Invalid> {
+        let Some(issuer) = &self.issuer else {
+            return Ok(());
+        };
+        match Issuer::parse(issuer, PlainHttp::Loopback) {
+            Ok(_) => Ok(()),
+            Err(Distrust::IssuerInsecure) => Err(Invalid::IssuerPlain(issuer.clone())),
+            Err(_) => Err(Invalid::IssuerMalformed(issuer.clone())),
+        }
+    }
+
+    /// Where records are kept, as `--store` says it.
+    pub(crate) fn stores(&self) -> &[String] {
+        &self.stores
+    }
+
+    /// Where records are kept that `--store` says nothing of.
+    pub(crate) fn default_store(&self) -> String {
+        format!("sqlite:{}", self.data.join("countersign.db").display())
+    }
+
+    /// Where records of this kind are kept.
+    pub(crate) fn store_of(&self, kind: Kind) -> String {
+        let own = format!("{kind}=");
+        let own = self.stores.iter().find_map(|it| it.strip_prefix(&own));
+        let all = || self.stores.iter().find(|it| values::is_for_all(it));
+        let url = own.map(str::to_owned).or_else(|| all().cloned());
+        url.unwrap_or_else(|| self.default_store())
+    }
+
+    /// Whether records of this kind end with the process.
+    pub(crate) fn forgets(&self, kind: Kind) -> bool {
+        let url = self.store_of(kind);
+        url == "memory" || url.starts_with("memory:")
+    }
+
+    /// Whether anything is kept in the data folder: the database, or the master key.
+    pub(crate) fn uses_data(&self) -> bool {
+        let in_data = |kind| self.store_of(kind) == self.default_store();
+        let key_in_data = !self.forgets(Kind::Key) && self.master_key_file.starts_with(&self.data);
+        self.demo || key_in_data || Kind::ALL.into_iter().any(in_data)
+    }
+
+    /// Where the master key is. While the ring lives in memory, it needs none that outlives it.
+    pub(crate) fn master_key(&self) -> Result<MasterKey, Invalid> {
+        if self.forgets(Kind::Key) {
+            return Ok(MasterKey::generate());
+        }
+        match std::env::var(MASTER_KEY) {
+            Ok(text) => Ok(MasterKey::from_text(MASTER_KEY, &Secret::new(text))?),
+            Err(_) => Ok(MasterKey::file(&self.master_key_file)),
+        }
+    }
+}
+
+fn nets(networks: Vec<values::Network>) -> Vec<IpNet> {
+    networks.into_iter().map(Into::into).collect()
+}
+
+fn tls(ad_hoc: bool, cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Tls, Invalid> {
+    match (ad_hoc, cert, key) {
+        (false, None, None) => Ok(Tls::Off),
+        (true, None, None) => Ok(Tls::AdHoc),
+        (false, Some(cert), Some(key)) => Ok(Tls::Files { cert, key }),
+        (true, ..) => Err(Invalid::TlsTwice),
+        (false, ..) => Err(Invalid::TlsHalf),
+    }
+}
+
+fn policy(serving: &Serving, file: &File) -> Result<Policy, Invalid> {
+    let default = Policy::default();
+    let grant_types = serving.grant_types.as_ref().or(file.grant_types.as_ref());
+    let mut lifetimes = default.lifetimes;
+    file.lifetimes.apply(&mut lifetimes);
+    if let Some(spec) = &serving.lifetime {
+        spec.apply(&mut lifetimes);
+    }
+    lifetimes::check(&lifetimes)?;
+    Ok(Policy {
+        lifetimes,
+        // All: what a client may use is said with the client.
+        grant_types: grant_types.cloned().unwrap_or(default.grant_types),
+        rotate: serving.rotate.or(file.rotate).unwrap_or(default.rotate),
+        unknown_scope: (serving.unknown_scope.or(file.unknown_scope))
+            .unwrap_or(default.unknown_scope),
+        // A token that carries its grant costs the store nothing.
+        keep_grants: serving.keep_grants || file.keep_grants.unwrap_or(default.keep_grants),
+    })
+}
