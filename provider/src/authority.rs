@@ -50,7 +50,7 @@ struct Inner {
     clients: HashMap<ClientId, Arc<Client>>,
     trail: Trail,
     standings: standing::Standings,
-    skewed: ready::Skewed,
+    bars: ready::Bars,
 }
 
 /// What an [`Authority`] is made of.
@@ -78,7 +78,7 @@ impl Authority {
                 .collect(),
             trail: parts.trail,
             standings: standing::Standings::new(),
-            skewed: ready::Skewed::default(),
+            bars: ready::Bars::default(),
         }))
     }
 

@@ -13,9 +13,14 @@ const NOTABLE: Duration = Duration::from_secs(5);
 /// A skew with which this process must not decide anything.
 const UNFIT: Duration = Duration::from_mins(1);
 
-/// Whether this machine's clock and the store's are too far apart.
+/// What bars this process from serving.
 #[derive(Debug, Default)]
-pub(super) struct Skewed(AtomicBool);
+pub(super) struct Bars {
+    /// This machine's clock and the store's are too far apart.
+    skewed: AtomicBool,
+    /// The process is about to end.
+    leaving: AtomicBool,
+}
 
 impl Authority {
     /// Asks the store for its time and corrects the clock by it.
@@ -24,7 +29,7 @@ impl Authority {
             return;
         };
         let skew = self.clock().follow(time);
-        self.0.skewed.0.store(skew > UNFIT, Ordering::Relaxed);
+        self.0.bars.skewed.store(skew > UNFIT, Ordering::Relaxed);
         if skew > NOTABLE {
             tracing::warn!(
                 ?skew,
@@ -33,9 +38,18 @@ impl Authority {
         }
     }
 
+    /// Says from now on that this process is not ready, while it goes on serving: called some seconds before the listener
+    /// closes, so that a balancer sends nothing new to it.
+    pub fn leave(&self) {
+        self.0.bars.leaving.store(true, Ordering::Relaxed);
+    }
+
     /// Whether requests can be served; if not, what is in the way.
     pub(crate) async fn check_ready(&self) -> Result<(), &'static str> {
-        if self.0.skewed.0.load(Ordering::Relaxed) {
+        if self.0.bars.leaving.load(Ordering::Relaxed) {
+            return Err("leaving");
+        }
+        if self.0.bars.skewed.load(Ordering::Relaxed) {
             return Err("clock");
         }
         self.keys().active().map_err(|_| "keys")?;
