@@ -7,6 +7,7 @@ use countersign_provider::{
     BuildError,
     authority::ClientError,
     keys::KeyError,
+    pages::PagesError,
     store::{Kind, OpenError},
 };
 
@@ -24,6 +25,9 @@ pub(crate) enum Failure {
     /// The provider cannot be put together.
     #[error(transparent)]
     Provider(#[from] BuildError),
+    /// The templates are no good.
+    #[error("templates: {0}")]
+    Pages(#[from] PagesError),
     /// The ring of keys cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
@@ -65,6 +69,22 @@ pub(crate) enum Failure {
     /// No threads.
     #[error("cannot start threads: {0}; allow this user more of them")]
     Threads(#[source] io::Error),
+    /// The certificate or its key is no good.
+    #[error(
+        "tls_cert {cert} and tls_key {key}: {cause}; give a chain of certificates and its private key, both PEM",
+        cert = cert.display(),
+        key = key.display()
+    )]
+    Certificate {
+        cert: PathBuf,
+        key: PathBuf,
+        cause: io::Error,
+    },
+    /// No certificate can be made for the issuer's host.
+    #[error(
+        "no certificate can be made for the issuer's host: {0}; give files by --tls-cert and --tls-key"
+    )]
+    AdHoc(#[source] io::Error),
     /// The server stopped by itself.
     #[error("the server stopped: {0}")]
     Serve(#[source] io::Error),

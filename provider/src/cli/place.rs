@@ -5,6 +5,7 @@ use std::{fs::DirBuilder, io, os::unix::fs::DirBuilderExt, path::Path, sync::Arc
 use countersign_provider::{
     Builder, Provider,
     clock::Clock,
+    pages::Pages,
     store::{Kind, Store, open_mixed},
 };
 
@@ -18,20 +19,33 @@ pub(crate) async fn reach(config: &Config, kind: Kind) -> Result<Provider, Failu
         return Err(Failure::Memory(kind));
     }
     let issuer = config.issuer_of_commands();
-    Ok(build(config, issuer)?.build().await?)
+    Ok(build(config, &issuer)?.build().await?)
 }
 
 /// What the provider of the configuration is made of.
-pub(crate) fn build(config: &Config, issuer: String) -> Result<Builder, Failure> {
+pub(crate) fn build(config: &Config, issuer: &str) -> Result<Builder, Failure> {
     let clock = Clock::system();
-    Ok(Provider::builder(issuer)
+    let builder = Provider::builder(issuer)
         .realm(config.realm.as_str())
         .store(store(config, &clock)?)
         .clock(clock)
         .master_key(config.master_key()?)
         .clients(config.clients.iter().cloned())
         .policy(config.policy.clone())
-        .proxies(config.proxies.iter().copied()))
+        .proxies(config.proxies.iter().copied());
+    Ok(match &config.templates {
+        Some(folder) => builder.pages(Pages::from_folder(host(issuer), folder)?),
+        None => builder,
+    })
+}
+
+/// The issuer's host.
+pub(crate) fn host(issuer: &str) -> &str {
+    let authority = issuer.split('/').nth(2).unwrap_or_default();
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
 }
 
 /// Opens the store, with the data folder if anything is kept there.

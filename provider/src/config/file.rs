@@ -19,6 +19,7 @@ use super::{
 };
 
 /// What may stand in the file. The keys have the names of the flags, with `_` for `-`.
+#[expect(clippy::struct_field_names, reason = "the keys of the file")]
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
