@@ -19,11 +19,17 @@ pub const MIN_CHARS: usize = 8;
 /// The most bytes of any password. What is longer is refused before anything is computed from it.
 pub const MAX_BYTES: usize = 1024;
 
-/// The password as it is hashed: in NFC. [`Denied::ParameterMalformed`] when it exceeds [`MAX_BYTES`].
-pub fn prepare(password: &Secret) -> Result<Secret, Denied> {
+/// Whether the password can be one at all: [`Denied::ParameterMalformed`] when it exceeds [`MAX_BYTES`].
+pub fn check_length(password: &Secret) -> Result<(), Denied> {
     if password.expose().len() > MAX_BYTES {
         return Err(Denied::ParameterMalformed("password"));
     }
+    Ok(())
+}
+
+/// The password as it is hashed: in NFC. [`Denied::ParameterMalformed`] when it exceeds [`MAX_BYTES`].
+pub fn prepare(password: &Secret) -> Result<Secret, Denied> {
+    check_length(password)?;
     // NFC makes at most three bytes of one; room for them at once leaves no partial copies behind in memory.
     let mut normal = String::with_capacity(3 * password.expose().len());
     normal.extend(password.expose().nfc());

@@ -8,6 +8,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::hmac;
 use countersign_protocol::{
     Denied, Timestamp,
     id::{decode, encode},
@@ -214,6 +215,13 @@ impl Keys {
     pub async fn rotate(&self) -> Result<KeyInfo, Denied> {
         self.turn(|ring, now| !ring.has_next(now)).await?;
         self.list().pop().ok_or(Denied::StoreUnavailable)
+    }
+
+    /// A key for hashes that nobody else can make. It stays when server keys rotate, and all replicas have the same.
+    pub(crate) fn mac(&self, purpose: &str) -> Result<hmac::Key, Denied> {
+        let known = self.0.known.load();
+        let master = known.master.as_ref().ok_or(Denied::StoreUnavailable)?;
+        Ok(master.mac(purpose))
     }
 
     /// The keys, oldest first, as this process knows them.

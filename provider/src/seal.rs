@@ -134,7 +134,7 @@ impl Root {
         )))
     }
 
-    fn mac(&self, purpose: &str) -> hmac::Key {
+    pub(crate) fn mac(&self, purpose: &str) -> hmac::Key {
         self.derive(purpose, hmac::HMAC_SHA256, |okm| hmac::Key::from(okm))
     }
 
