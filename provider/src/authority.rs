@@ -14,10 +14,11 @@ use crate::{
     audit::{Event, Trail},
     clock::Clock,
     keys::Keys,
+    limit::Brakes,
     password::Passwords,
     record::Records,
     token::Codec,
-    users::Users,
+    users::{Directory, Users},
 };
 
 mod access;
@@ -30,12 +31,15 @@ mod revoke;
 mod sign_in;
 mod standing;
 mod token;
+mod users;
 
 pub use access::Access;
 pub use authorize::Consented;
 pub use clients::{ClientError, ClientRecord, Registered, generate_client_id};
 pub use grants::{GrantInfo, Which};
+pub use sign_in::Proven;
 pub use token::Peer;
+pub use users::{Added, NewPassword, NewUser, UserError, UserInfo};
 
 /// The provider's operations.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ struct Inner {
     records: Records,
     codec: Codec,
     users: Arc<dyn Users>,
+    directory: Arc<Directory>,
+    brakes: Brakes,
     passwords: Passwords,
     policy: Policy,
     clients: HashMap<ClientId, Arc<Client>>,
@@ -58,6 +64,8 @@ pub(crate) struct Parts {
     pub(crate) records: Records,
     pub(crate) keys: Keys,
     pub(crate) users: Arc<dyn Users>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) brakes: Brakes,
     pub(crate) passwords: Passwords,
     pub(crate) policy: Policy,
     pub(crate) clients: Vec<Client>,
@@ -71,6 +79,8 @@ impl Authority {
             records: parts.records,
             codec: Codec::new(parts.keys),
             users: parts.users,
+            directory: parts.directory,
+            brakes: parts.brakes,
             passwords: parts.passwords,
             policy: parts.policy,
             clients: clients

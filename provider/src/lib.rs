@@ -8,6 +8,7 @@ mod flow;
 pub mod guard;
 mod http;
 pub mod keys;
+pub mod limit;
 pub mod pages;
 pub mod password;
 mod provider;

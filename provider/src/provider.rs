@@ -17,12 +17,13 @@ use crate::{
     guard::Guard,
     http::{front::Front, peer::Peers},
     keys::{KeyError, Keys, MasterKey},
+    limit::{Brakes, Limits},
     pages::{Pages, PagesError},
     password::{Cost, Passwords},
     record::Records,
     routes::{self, Endpoints},
     store::{Store, memory::Memory},
-    users::{Nobody, Users},
+    users::{Directory, ListError, ListedUser, Users},
 };
 
 /// An OAuth 2 provider: its endpoints as an axum router, a guard for APIs, and every operation as a function.
@@ -47,6 +48,9 @@ pub enum BuildError {
         /// What is wrong, and the remedy.
         why: Unregistrable,
     },
+    /// The list of users cannot be taken.
+    #[error(transparent)]
+    Users(#[from] ListError),
     /// The pages cannot be compiled.
     #[error(transparent)]
     Pages(#[from] PagesError),
@@ -64,6 +68,8 @@ pub struct Builder {
     realm: Option<Arc<str>>,
     store: Option<Arc<dyn Store>>,
     users: Option<Arc<dyn Users>>,
+    listed: Vec<ListedUser>,
+    limits: Limits,
     clients: Vec<Client>,
     policy: Policy,
     master: Option<MasterKey>,
@@ -90,6 +96,8 @@ impl Provider {
             realm: None,
             store: None,
             users: None,
+            listed: Vec::new(),
+            limits: Limits::default(),
             clients: Vec::new(),
             policy: Policy::default(),
             master: None,
@@ -138,9 +146,21 @@ impl Builder {
         self
     }
 
-    /// Who the users are; those that the store has records of unless this is said.
+    /// Who the users are, in place of those that the store has records of and those that are listed.
     pub fn users(mut self, users: impl Users + 'static) -> Self {
         self.users = Some(Arc::new(users));
+        self
+    }
+
+    /// Users beside those that the store has records of. Of one name, the listed one signs in.
+    pub fn list_users(mut self, users: impl IntoIterator<Item = ListedUser>) -> Self {
+        self.listed.extend(users);
+        self
+    }
+
+    /// How many wrong passwords may be tried.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -224,11 +244,16 @@ impl Builder {
         .await?;
         let records = Records::new(store, name, self.clock).in_realm(realm);
         let passwords = Passwords::start(self.cost)?;
-        let users = self.users.unwrap_or_else(|| Arc::new(Nobody));
+        let directory = Directory::open(records.clone(), passwords.clone(), self.listed).await?;
+        let directory = Arc::new(directory);
+        let key = keys.mac("brakes").map_err(KeyError::from)?;
+        let brakes = Brakes::new(records.clone(), key, self.limits);
         let authority = Authority::new(Parts {
             records,
             keys,
-            users,
+            users: self.users.unwrap_or_else(|| directory.clone()),
+            directory,
+            brakes,
             passwords,
             policy: self.policy,
             clients: self.clients,

@@ -11,7 +11,7 @@ use countersign_protocol::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    authority::Authority,
+    authority::{Authority, Proven},
     clock::random,
     record::{Change, Document},
     store::{Kind, Tag},
@@ -126,17 +126,13 @@ impl Authority {
     /// Begins a session of a user who just proved who they are, in place of the browser's session before.
     ///
     /// The same user's goes on under its name with a new secret; another user's ends.
-    /// [`Denied::CredentialsWrong`] when the user is switched off.
     pub(crate) async fn begin_session(
         &self,
         before: Option<&SignedIn>,
-        subject: &Subject,
+        proven: &Proven,
     ) -> Result<Ticket, Denied> {
-        let Some(epoch) = self.epoch_of(subject).await? else {
-            return Err(Denied::CredentialsWrong);
-        };
         let ticket = match before {
-            Some(before) if before.session.subject == *subject => Ticket::new(before.id),
+            Some(before) if before.session.subject == proven.subject => Ticket::new(before.id),
             Some(before) => {
                 self.end_session(before.id).await?;
                 Ticket::new(SessionId::from_bytes(random()))
@@ -145,8 +141,8 @@ impl Authority {
         };
         let (now, lifetimes) = (self.now(), &self.policy().lifetimes);
         let session = Session {
-            subject: subject.clone(),
-            epoch,
+            subject: proven.subject.clone(),
+            epoch: proven.epoch,
             secret: SecretHash::of(&ticket.secret),
             auth_time: now,
             idle_ends: now + lifetimes.session_idle,

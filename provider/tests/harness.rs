@@ -116,9 +116,7 @@ impl Users for People {
 
     async fn find(&self, subject: &Subject) -> Result<Option<Profile>, Denied> {
         let known = matches!(subject.as_str(), "alice" | "bob");
-        Ok(known.then(|| Profile {
-            username: subject.to_string(),
-        }))
+        Ok(known.then(|| Profile::new(subject.as_str())))
     }
 }
 

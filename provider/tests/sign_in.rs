@@ -1,9 +1,6 @@
 //! The sign-in page and the session that it begins.
 
-use countersign_protocol::{
-    Epoch,
-    policy::{Lifetimes, Policy},
-};
+use countersign_protocol::policy::{Lifetimes, Policy};
 use countersign_provider::{record::Records, users::SubjectRecord};
 use http::Request;
 
@@ -309,8 +306,8 @@ async fn a_session_of_a_user_who_is_switched_off_is_over() {
     let mut alice = Browser::alices(&op).await;
     let records = Records::new(op.store.clone(), ISSUER.into(), op.clock.clone());
     let off = SubjectRecord {
-        epoch: Epoch::NONE,
         disabled: true,
+        ..SubjectRecord::default()
     };
     assert!(records.create("alice", &off).await.unwrap());
     let silent = az().with("prompt", "none");

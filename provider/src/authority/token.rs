@@ -6,15 +6,15 @@ use countersign_protocol::{
     ClientId, Denied, Scope, Secret, Subject,
     client::{Client, GrantType},
     grant::{
-        self, Carried, Grant, Input, Issued, MAX_TOKEN, Output, OwnWrite, Password, Redemption,
-        Refresh, Terminus, TokenRequest,
+        self, Carried, Epochs, Grant, Input, Issued, MAX_TOKEN, Output, OwnWrite, Password,
+        Redemption, Refresh, Terminus, TokenRequest,
     },
     id::{GrantId, Salt, TokenId},
     policy::{SessionsPerUser, Terms},
     token::{TokenResponse, TokenType},
 };
 
-use super::Authority;
+use super::{Authority, Proven};
 use crate::{
     audit::{Actor, Event, What},
     clock::random,
@@ -192,11 +192,11 @@ impl Authority {
         peer: &Peer,
     ) -> Result<TokenResponse, Denied> {
         let scope = self.policy().scope(client, request.scope.as_ref())?;
-        let subject = self
+        let proven = self
             .sign_in(&request.username, &request.password, peer)
             .await?;
         let terms = self.policy().terms(client);
-        self.begin(client, Some(subject), GrantType::Password, scope, &terms)
+        self.begin(client, Some(proven), GrantType::Password, scope, &terms)
             .await
     }
 
@@ -204,12 +204,12 @@ impl Authority {
     async fn begin(
         &self,
         client: &Client,
-        subject: Option<Subject>,
+        proven: Option<Proven>,
         grant_type: GrantType,
         scope: Scope,
         terms: &Terms,
     ) -> Result<TokenResponse, Denied> {
-        let terminus = self.terminus(client, subject, grant_type, scope).await?;
+        let terminus = self.terminus(client, proven, grant_type, scope).await?;
         let forgets = self.records().store().forgets(Kind::Revoked);
         let keeps = self.policy().keeps(client) || forgets || !grant::is_single(terms, grant_type);
         if !keeps && let Some(response) = self.carry(terminus.clone(), terms)? {
@@ -227,10 +227,11 @@ impl Authority {
     async fn terminus(
         &self,
         client: &Client,
-        subject: Option<Subject>,
+        proven: Option<Proven>,
         grant_type: GrantType,
         scope: Scope,
     ) -> Result<Terminus, Denied> {
+        let (subject, epoch) = proven.map(|proven| (proven.subject, proven.epoch)).unzip();
         if let Some(subject) = subject
             .as_ref()
             .filter(|_| client.sessions_per_user == SessionsPerUser::One)
@@ -254,7 +255,10 @@ impl Authority {
             subject,
             grant_type,
             scope,
-            epochs: standing.epochs,
+            epochs: Epochs {
+                subject: epoch.unwrap_or(standing.epochs.subject),
+                ..standing.epochs
+            },
             session: None,
             auth_time,
         })

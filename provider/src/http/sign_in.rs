@@ -3,7 +3,7 @@
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use countersign_protocol::{
-    Denied, Secret, Subject,
+    Denied, Secret,
     authorization::{Answer, after_sign_in},
     form::Form,
 };
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     audit::{Actor, Event, What},
-    authority::{Authority, Peer},
+    authority::{Authority, Peer, Proven},
     flow::Step,
     pages::{Problem, SignIn},
     session::Ticket,
@@ -104,7 +104,9 @@ async fn begin(
 ) -> Result<Ticket, Denied> {
     let begun = prove(visit, username, password, peer).await;
     let event = match &begun {
-        Ok((subject, _)) => Event::new(What::SignIn, Actor::User(subject.clone())).subject(subject),
+        Ok((Proven { subject, .. }, _)) => {
+            Event::new(What::SignIn, Actor::User(subject.clone())).subject(subject)
+        }
         Err(denied) => Event::new(What::SignIn, Actor::Unknown).reason(denied.clone()),
     };
     let event = event.client(&asking.client.client_id);
@@ -117,15 +119,15 @@ async fn prove(
     username: &str,
     password: &Secret,
     peer: &Peer,
-) -> Result<(Subject, Ticket), Denied> {
+) -> Result<(Proven, Ticket), Denied> {
     if username.is_empty() || password.is_empty() {
         return Err(Denied::CredentialsWrong);
     }
     let authority = visit.authority;
-    let subject = authority.sign_in(username, password, peer).await?;
+    let proven = authority.sign_in(username, password, peer).await?;
     let before = visit.signed_in().await?;
-    let ticket = authority.begin_session(before.as_ref(), &subject).await?;
-    Ok((subject, ticket))
+    let ticket = authority.begin_session(before.as_ref(), &proven).await?;
+    Ok((proven, ticket))
 }
 
 /// The same page with what went wrong; an error when trying again won't help.
