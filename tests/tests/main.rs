@@ -8,4 +8,5 @@
 
 mod arrows;
 mod chromium;
+mod lost_answer;
 mod pages;
