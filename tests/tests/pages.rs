@@ -37,7 +37,7 @@ impl Users for Alice {
 
     async fn find(&self, subject: &Subject) -> Result<Option<Profile>, Denied> {
         let username = subject.to_string();
-        Ok((username == "alice").then_some(Profile { username }))
+        Ok((username == "alice").then_some(Profile::new(username)))
     }
 }
 

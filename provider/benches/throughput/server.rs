@@ -124,8 +124,8 @@ impl countersign_provider::users::Users for People {
         &self,
         subject: &Subject,
     ) -> Result<Option<countersign_provider::users::Profile>, countersign_protocol::Denied> {
-        Ok(Some(countersign_provider::users::Profile {
-            username: subject.to_string(),
-        }))
+        Ok(Some(countersign_provider::users::Profile::new(
+            subject.to_string(),
+        )))
     }
 }
