@@ -252,10 +252,7 @@ fn parse(prefix: Prefix, handle: &str, limit: usize) -> Option<(KeyId, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        collections::HashSet,
-        time::{Duration, Instant},
-    };
+    use std::collections::HashSet;
 
     use countersign_protocol::Timestamp;
     use proptest::prelude::*;
@@ -581,49 +578,6 @@ mod tests {
                     assert_eq!(refused.unwrap_err(), Denied::TokenUnknown);
                 }
             });
-        }
-    }
-
-    /// Not a test of the product: prints what a handle costs (`cargo test --release -- --ignored --nocapture cost`).
-    #[tokio::test]
-    #[ignore = "a measurement"]
-    async fn cost() {
-        let codec = codec().await;
-        let id = TokenId::from_bytes([1; 16]);
-        let token = codec.reference(Prefix::Access, FIRST, &SALT).unwrap();
-        let carried = codec.carry(id, &[b'x'; 200]).unwrap();
-        measure("reference", || {
-            codec.reference(Prefix::Access, FIRST, &SALT).is_ok()
-        });
-        measure("carry 200 B", || codec.carry(id, &[b'x'; 200]).is_ok());
-        measure("open kept", || {
-            ready(codec.open(Prefix::Access, token.expose())).is_ok()
-        });
-        measure("open kept and verify", || {
-            let opened = kept(ready(codec.open(Prefix::Access, token.expose())).unwrap());
-            opened.verify(&SALT).is_ok()
-        });
-        measure("open carried 200 B", || {
-            ready(codec.open(Prefix::Access, carried.expose())).is_ok()
-        });
-    }
-
-    fn measure(name: &str, mut work: impl FnMut() -> bool) {
-        let start = Instant::now();
-        let rounds = 500_000;
-        for _ in 0..rounds {
-            assert!(std::hint::black_box(work()));
-        }
-        let each: Duration = start.elapsed() / rounds;
-        println!("{name}: {each:?}");
-    }
-
-    /// The value of a future that has nothing to wait for.
-    fn ready<T>(future: impl Future<Output = T>) -> T {
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        match std::pin::pin!(future).poll(&mut context) {
-            std::task::Poll::Ready(value) => value,
-            std::task::Poll::Pending => panic!("it waits"),
         }
     }
 }
