@@ -70,9 +70,9 @@ pub struct Kept {
     /// The last attempt with an older refresh token that may still reach the provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<Timestamp>,
-    /// Tokens of sessions that were left, which the provider has not been told yet.
+    /// Sessions that were left, which the provider has not been told yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    revoke: Vec<Secret>,
+    farewells: Vec<Farewell>,
 }
 
 impl Kept {
@@ -91,9 +91,9 @@ impl Kept {
         self.owner == *owner
     }
 
-    /// Tokens that still have to be revoked at the provider.
-    pub fn to_revoke(&self) -> &[Secret] {
-        &self.revoke
+    /// What the provider still has to be told.
+    pub fn farewells(&self) -> &[Farewell] {
+        &self.farewells
     }
 
     /// The record for a place where nobody of this client has been signed in: written before a sign-in, it proves
@@ -107,14 +107,14 @@ impl Kept {
             tokens: None,
             attempt: None,
             hold: None,
-            revoke: Vec::new(),
+            farewells: Vec::new(),
         }
     }
 
-    /// The record after the provider was told of these tokens.
-    pub fn revoked(mut self, told: &[Secret]) -> Self {
-        self.revoke
-            .retain(|token| !told.iter().any(|done| done.matches(token)));
+    /// The record after the provider was told of these.
+    pub fn told(mut self, told: &[Farewell]) -> Self {
+        self.farewells
+            .retain(|it| !told.iter().any(|done| done.token.matches(&it.token)));
         self
     }
 
@@ -134,15 +134,25 @@ impl Kept {
     }
 
     /// The record after signing out: no tokens, but the one to revoke until the provider was told.
-    fn left(&self) -> Self {
+    fn left(&self, ends_sign_in: bool) -> Self {
         let mut left = self.after(None);
-        left.revoke.extend(
-            self.tokens
-                .as_ref()
-                .map(|tokens| tokens.line_token().clone()),
-        );
+        let farewell = |tokens: &Tokens| Farewell {
+            token: tokens.line_token().clone(),
+            ends_sign_in,
+        };
+        left.farewells.extend(self.tokens.as_ref().map(farewell));
         left
     }
+}
+
+/// What the provider is told when a session was left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Farewell {
+    /// The token that stands for the whole grant: revoking it revokes all that came from it
+    /// ([RFC 7009 §2.1](https://www.rfc-editor.org/rfc/rfc7009#section-2.1)).
+    pub token: Secret,
+    /// Whether the user's sign-in at the provider ends too.
+    pub ends_sign_in: bool,
 }
 
 /// The number of the record's format, since programs of two releases may share a place. Another release's record is
@@ -356,11 +366,11 @@ pub enum Next {
 /// What signing out leaves to do.
 #[derive(Clone, Debug)]
 pub struct Leaving {
-    /// The record to write: no tokens but those to revoke, until the provider [was told](Kept::revoked). `None` when
+    /// The record to write: no tokens but those to revoke, until the provider [was told](Kept::told). `None` when
     /// another sign-in has taken the place, which stays.
     pub write: Option<Kept>,
-    /// The tokens to revoke at the provider. Each stands for a whole grant.
-    pub revoke: Vec<Secret>,
+    /// What to tell the provider.
+    pub farewells: Vec<Farewell>,
 }
 
 /// A session in memory.
@@ -388,7 +398,7 @@ impl Session {
         if let Some(found) = found {
             kept.generation.number += found.generation.number;
             if found.belongs_to(&kept.owner) {
-                kept.revoke.clone_from(&found.revoke);
+                kept.farewells.clone_from(&found.farewells);
             }
         }
         Self {
@@ -478,6 +488,11 @@ impl Session {
         }
     }
 
+    /// Whether this program has signed out: what comes in after that is not kept.
+    pub fn has_left(&self) -> bool {
+        self.out == Some(Out::Left)
+    }
+
     /// The newest record, for the place.
     pub fn kept(&self) -> &Kept {
         &self.kept
@@ -508,16 +523,16 @@ impl Session {
     }
 
     /// Signs out, at once and whatever comes after. Under the lock, with what the place holds.
-    pub fn leave(&mut self, found: Option<Kept>) -> Leaving {
+    pub fn leave(&mut self, found: Option<Kept>, ends_sign_in: bool) -> Leaving {
         if let Some(found) = found {
             self.meet(found);
         }
         let own = self.out != Some(Out::Replaced);
-        self.kept = self.kept.left();
+        self.kept = self.kept.left(ends_sign_in);
         self.out.get_or_insert(Out::Left);
         Leaving {
             write: own.then(|| self.kept.clone()),
-            revoke: self.kept.revoke.clone(),
+            farewells: self.kept.farewells.clone(),
         }
     }
 
@@ -693,12 +708,12 @@ mod tests {
     #[test]
     fn signing_out_leaves_no_token_but_the_one_to_revoke() {
         let mut session = session(Some(600), Some("rt0"));
-        let leaving = session.leave(Some(session.kept().clone()));
+        let leaving = session.leave(Some(session.kept().clone()), true);
         let left = leaving.write.unwrap();
-        assert_eq!(left.to_revoke()[0].expose(), "rt0");
+        assert_eq!(left.farewells()[0].token.expose(), "rt0");
         assert_eq!((left.generation().number, left.is_signed_in()), (2, false));
         assert_eq!(next(&session, at(1)), "sign in: Left");
-        let told = left.revoked(&leaving.revoke);
+        let told = left.told(&leaving.farewells);
         let text = serde_json::to_string(&told).unwrap();
         assert!(!text.contains("rt0") && !text.contains("at0"), "{text}");
     }
@@ -707,26 +722,26 @@ mod tests {
     fn signing_out_revokes_the_newest_token_and_spares_another_users_sign_in() {
         let mut elsewhere = session(Some(600), Some("rt1")).kept().clone();
         elsewhere.generation.number = 5;
-        let leaving = session(Some(600), Some("rt0")).leave(Some(elsewhere));
-        assert_eq!(leaving.revoke[0].expose(), "rt1");
+        let leaving = session(Some(600), Some("rt0")).leave(Some(elsewhere), true);
+        assert_eq!(leaving.farewells[0].token.expose(), "rt1");
         assert_eq!(leaving.write.unwrap().generation().number, 6);
 
         let tokens = Tokens::of_login(answer("at9", None, Some("rt9")), None, at(1));
         let other = Session::begin(owner(), line(2), tokens, None)
             .kept()
             .clone();
-        let leaving = session(Some(600), Some("rt0")).leave(Some(other));
-        assert_eq!(leaving.revoke[0].expose(), "rt0");
+        let leaving = session(Some(600), Some("rt0")).leave(Some(other), true);
+        assert_eq!(leaving.farewells[0].token.expose(), "rt0");
         assert!(leaving.write.is_none());
     }
 
     #[test]
     fn a_sign_in_counts_on_and_keeps_what_is_still_to_be_revoked() {
         let mut first = session(Some(600), Some("rt0"));
-        let left = first.leave(None).write.unwrap();
+        let left = first.leave(None, false).write.unwrap();
         let tokens = Tokens::of_login(answer("at1", None, None), None, at(1));
         let second = Session::begin(owner(), line(2), tokens, Some(&left));
         assert_eq!(second.kept().generation().number, 3);
-        assert_eq!(second.kept().to_revoke()[0].expose(), "rt0");
+        assert_eq!(second.kept().farewells()[0].token.expose(), "rt0");
     }
 }
