@@ -47,7 +47,7 @@ impl FromRef<Endpoints> for Front {
 /// The provider's own paths, below the issuer.
 pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
     let front = endpoints.front.clone();
-    Router::new()
+    let router = Router::new()
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
         .route(path::SIGN_IN, post(sign_in::post))
         .route(path::CONSENT, post(consent::post))
@@ -60,18 +60,25 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
         .route("/oauth/revoke", any(revoke::revoke))
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
-        .with_state(endpoints)
-        .layer(map_response(move |response| {
-            let front = front.clone();
-            async move { front.secure(response) }
-        }))
+        .with_state(endpoints);
+    secure(router, front)
 }
 
 /// What belongs at the host's root: metadata, behind whose well-known name the issuer's path is appended
 /// ([RFC 8414 §3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)).
 pub(crate) fn well_known(endpoints: Endpoints, issuer_path: &str) -> Router {
     let path = format!("/.well-known/oauth-authorization-server{issuer_path}");
-    Router::new()
+    let front = endpoints.front.clone();
+    let router = Router::new()
         .route(&path, get(metadata::metadata))
-        .with_state(endpoints)
+        .with_state(endpoints);
+    secure(router, front)
+}
+
+/// Every answer bears the headers that lock it down, also that there is nothing here.
+fn secure(router: Router, front: Front) -> Router {
+    router.layer(map_response(move |response| {
+        let front = front.clone();
+        async move { front.secure(response) }
+    }))
 }
