@@ -11,6 +11,9 @@ use clap_complete::Shell;
 
 mod client;
 mod failure;
+mod grant;
+mod key;
+mod listing;
 mod output;
 pub(crate) mod place;
 
@@ -39,14 +42,27 @@ struct Cli {
 enum Command {
     /// Serve; creates what is missing
     Serve(Box<Serving>),
-    /// Register clients, list, show, disable, delete them
-    #[command(subcommand)]
-    Client(client::Command),
+    #[command(flatten)]
+    Manage(Manage),
     /// Print a script that completes this command's words in a shell
     Completions {
         /// Which shell
         shell: Shell,
     },
+}
+
+/// What works on the store, also while servers use it.
+#[derive(Subcommand)]
+enum Manage {
+    /// Register clients, list, show, switch off, delete them
+    #[command(subcommand)]
+    Client(client::Command),
+    /// List and revoke grants
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// List, rotate, reset the server's keys
+    #[command(subcommand)]
+    Key(key::Command),
 }
 
 /// Does what the command line says. The exit status is 0; 1 when it was refused, with one line on standard error; 2 when
@@ -67,16 +83,24 @@ pub(crate) fn run() -> ExitCode {
 fn execute(cli: Cli, environment: Serving) -> Result<(), Failure> {
     let output = Output::new(cli.json);
     match cli.command {
-        Command::Completions { shell } => complete(shell),
         Command::Serve(serving) => {
             let config = Config::load(cli.place, *serving)?;
             log::start(&config)?;
             runtime()?.block_on(serve::serve(config, output))
         }
-        Command::Client(command) => {
+        Command::Manage(command) => {
             let config = Config::load(cli.place, environment)?;
-            runtime()?.block_on(client::run(command, &config, output))
+            runtime()?.block_on(manage(command, &config, output))
         }
+        Command::Completions { shell } => complete(shell),
+    }
+}
+
+async fn manage(command: Manage, config: &Config, output: Output) -> Result<(), Failure> {
+    match command {
+        Manage::Client(command) => client::run(command, config, output).await,
+        Manage::Grant(command) => grant::run(command, config, output).await,
+        Manage::Key(command) => key::run(command, config, output).await,
     }
 }
 

@@ -1,17 +1,19 @@
 //! Grants for people: listed and revoked. A listing may be stale and decides nothing.
 
 use countersign_protocol::{
-    ClientId, Denied, Subject,
-    grant::{Grant, Reason},
+    ClientId, Denied, Epoch, Subject,
+    grant::{Grant, Reason, State},
     id::GrantId,
 };
 
 use super::Authority;
 use crate::{
     audit::{Actor, Event, What},
+    clock::random,
     consent,
     record::Change,
     store::Page,
+    users::SubjectRecord,
 };
 
 /// A kept grant as a listing shows it.
@@ -21,6 +23,9 @@ pub struct GrantInfo {
     pub id: GrantId,
     /// What is kept of it.
     pub grant: Grant,
+    /// Whether anything can still come of it: it is neither revoked nor at its end, and nothing ended all of its
+    /// client's, its user's or their consent's grants.
+    pub holds: bool,
 }
 
 /// Which grants are meant.
@@ -47,9 +52,19 @@ impl Authority {
             Which::Client(client) => Some(format!("client:{client}")),
         };
         let (found, next) = self.records().list::<Grant>(tag.as_deref(), page).await?;
-        let info =
-            |(id, grant): (Box<str>, Grant)| id.parse().ok().map(|id| GrantInfo { id, grant });
-        Ok((found.into_iter().filter_map(info).collect(), next))
+        let mut grants = Vec::with_capacity(found.len());
+        for (id, grant) in found {
+            let Ok(id) = id.parse() else { continue };
+            let holds = self.holds(&grant).await?;
+            grants.push(GrantInfo { id, grant, holds });
+        }
+        Ok((grants, next))
+    }
+
+    async fn holds(&self, grant: &Grant) -> Result<bool, Denied> {
+        let standing = self.standing(&grant.client, grant.subject.as_ref()).await?;
+        let revoked = matches!(grant.state, State::Revoked(_));
+        Ok(!revoked && self.now() < grant.cap && standing.check(&grant.epochs).is_ok())
     }
 
     /// Revokes one grant; [`Denied::TokenUnknown`] when there is none of this name.
@@ -75,6 +90,21 @@ impl Authority {
         self.forget_consent(client, subject);
         let event = Event::new(What::Revocation, Actor::Operator);
         self.record(&event.client(client).subject(subject));
+        Ok(())
+    }
+
+    /// Ends every session and grant of a user, carried ones too, by one write. They may sign in anew.
+    pub async fn end_grants_of_subject(&self, subject: &Subject) -> Result<(), Denied> {
+        let epoch = Epoch::from_bytes(random());
+        let ended = self
+            .records()
+            .change(subject.as_str(), |held: Option<&SubjectRecord>, _| {
+                let disabled = held.is_some_and(|held| held.disabled);
+                Ok(Change::Put(SubjectRecord { epoch, disabled }, ()))
+            });
+        ended.await?;
+        self.forget_subject(subject);
+        self.record(&Event::new(What::Revocation, Actor::Operator).subject(subject));
         Ok(())
     }
 }

@@ -10,12 +10,12 @@ use clap::{Args, Subcommand};
 use countersign_protocol::{ClientId, Secret, client::Client};
 use countersign_provider::{
     authority::{Authority, Registered},
-    store::{Kind, Page},
+    store::Kind,
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Failure, Output, place};
+use super::{Failure, Output, listing, place};
 use crate::config::{ClientSpec, Config, Span, by_name};
 
 /// What can be done with clients.
@@ -147,26 +147,12 @@ fn only_now(secret: &Secret) -> String {
 }
 
 async fn list(authority: &Authority, output: Output) -> Result<(), Failure> {
-    let all = all(authority).await?;
+    let clients = listing::all(async |page| authority.list_clients(page).await).await?;
     let describe = |(client, disabled): &(Client, bool)| describe(client, *disabled);
     let line = |(client, disabled): &(Client, bool)| line(client, *disabled);
-    let lines: Vec<_> = all.iter().map(line).collect();
-    let values: Vec<_> = all.iter().map(describe).collect();
+    let values: Vec<_> = clients.iter().map(describe).collect();
+    let lines: Vec<_> = clients.iter().map(line).collect();
     output.show(&values, lines.join("\n"))
-}
-
-async fn all(authority: &Authority) -> Result<Vec<(Client, bool)>, Failure> {
-    let mut all = Vec::new();
-    let mut after = None;
-    loop {
-        let page = Page { after, size: 1000 };
-        let (clients, next) = authority.list_clients(page).await?;
-        all.extend(clients);
-        after = next;
-        if after.is_none() {
-            return Ok(all);
-        }
-    }
 }
 
 fn done(output: Output, id: &ClientId, what: &str) -> Result<(), Failure> {

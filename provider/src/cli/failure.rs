@@ -54,6 +54,11 @@ pub(crate) enum Failure {
     /// A client was not changed.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// There is no such grant.
+    #[error(
+        "no grant {0} is kept; `grant list` shows those that are, and what a token carries ends with its client or user"
+    )]
+    NoGrant(String),
     /// What was asked for was refused.
     #[error("{0}")]
     Denied(#[from] Denied),

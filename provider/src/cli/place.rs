@@ -15,11 +15,17 @@ use crate::config::Config;
 /// The provider of the configuration, for a command that changes records of a kind: refused where they live in the
 /// memory of another process.
 pub(crate) async fn reach(config: &Config, kind: Kind) -> Result<Provider, Failure> {
+    check_reachable(config, kind)?;
+    let issuer = config.issuer_of_commands();
+    Ok(build(config, &issuer)?.build().await?)
+}
+
+/// Whether records of a kind live where another process can reach them.
+pub(crate) fn check_reachable(config: &Config, kind: Kind) -> Result<(), Failure> {
     if config.forgets(kind) {
         return Err(Failure::Memory(kind));
     }
-    let issuer = config.issuer_of_commands();
-    Ok(build(config, &issuer)?.build().await?)
+    Ok(())
 }
 
 /// What the provider of the configuration is made of.
