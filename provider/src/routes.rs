@@ -4,14 +4,14 @@ use axum::{
     Router,
     extract::FromRef,
     middleware::map_response,
-    routing::{any, get, post},
+    routing::{any, get},
 };
 
 use crate::{
     authority::Authority,
     http::{
         authorize, consent,
-        front::{Front, path},
+        front::{self, Front, path},
         health, introspect, logout, metadata,
         peer::Peers,
         revoke, sign_in, token,
@@ -49,8 +49,8 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
     let front = endpoints.front.clone();
     let router = Router::new()
         .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
-        .route(path::SIGN_IN, post(sign_in::post))
-        .route(path::CONSENT, post(consent::post))
+        .route(path::SIGN_IN, get(front::lost).post(sign_in::post))
+        .route(path::CONSENT, get(front::lost).post(consent::post))
         .route(
             path::LOGOUT,
             get(logout::get).post(logout::post).options(logout::post),

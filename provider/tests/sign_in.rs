@@ -1,12 +1,13 @@
 //! The sign-in page and the session that it begins.
 
+use axum::Router;
 use countersign_protocol::policy::{Lifetimes, Policy};
-use countersign_provider::{record::Records, users::SubjectRecord};
+use countersign_provider::{Provider, record::Records, users::SubjectRecord};
 use http::Request;
 
 use crate::{
     browser::{Browser, az},
-    harness::{ISSUER, Op, PASSWORD, secs},
+    harness::{ISSUER, Op, PASSWORD, People, clients, secs},
 };
 
 /// L1: every cookie is host-only, unreadable for scripts and not sent from elsewhere; 128 bits at least.
@@ -209,6 +210,16 @@ async fn what_is_reflected_is_inert() {
 }
 
 #[tokio::test]
+async fn who_comes_to_a_form_by_its_address_is_told_to_start_again() {
+    let op = Op::start().await;
+    for path in ["/oauth/sign-in", "/oauth/consent"] {
+        let answer = op.get(path).await;
+        answer.page(400);
+        assert!(answer.body.contains("Please start again"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn cancelling_goes_back_with_a_refusal() {
     let op = Op::start().await;
     let mut browser = Browser::new(&op);
@@ -271,6 +282,30 @@ async fn a_session_ends_by_idleness_and_at_its_cap() {
         .authorize(&silent)
         .await
         .redirects_error("login_required");
+}
+
+/// Under a path of the embedding application every link holds that path.
+#[tokio::test]
+async fn nested_under_a_path_the_pages_stay_below_it() {
+    let issuer = Provider::builder("https://op.test/auth");
+    let op = Op::with(|_| issuer.clients(clients()).users(People)).await;
+    let router = Router::new().nest("/auth", op.provider.router());
+    let op = Op { router, ..op };
+    let mut browser = Browser::new(&op);
+    let page = browser
+        .get(&format!("/auth/oauth/authorize?{}", az().query()))
+        .await;
+    assert_eq!(page.action(), "/auth/oauth/sign-in");
+    let onward = browser.enter(&page, "alice", PASSWORD).await;
+    onward.goes_to("/auth/oauth/authorize");
+    let path = onward.header("location").unwrap().to_owned();
+    let page = browser.get(&path).await;
+    assert_eq!(page.action(), "/auth/oauth/consent");
+    let told = browser
+        .say(&page, "yes")
+        .await
+        .goes_to("https://web.test/cb");
+    assert_eq!(told["iss"], "https://op.test/auth");
 }
 
 /// A page of the provider is never the way to somewhere else, whatever a parameter says.

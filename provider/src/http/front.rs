@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use axum::{body::Body, response::Response};
+use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use countersign_protocol::{
     Denied, Secret,
@@ -227,6 +227,16 @@ impl<'a> Visit<'a> {
             && origin
                 .is_none_or(|origin| Origin::parse(origin).as_ref() == Some(&self.front.0.origin))
     }
+}
+
+/// Where only forms go, somebody came by address: back from a page behind, or from a bookmark.
+pub(crate) async fn lost(
+    State(authority): State<Authority>,
+    State(front): State<Front>,
+    request: Request<Body>,
+) -> Response {
+    let (parts, _) = request.into_parts();
+    Visit::new(&authority, &front, &parts).refuse(&Denied::FlowLost)
 }
 
 /// The head and body of a form that a page of ours sent. What is no form did not come from one.
