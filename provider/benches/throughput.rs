@@ -68,8 +68,8 @@ fn measure(arguments: &[String]) {
     println!("|---|---|---:|---:|---:|---:|");
     let folder = tempfile::tempdir().unwrap();
     let bare = Server::start("bare", 0);
-    let base = bare.run(Load::Bare, size);
-    print_row("bare", "", &base, base.rate);
+    let measure = bare.run(Load::Bare, size);
+    print_row("bare", "", &measure, measure.rate);
     drop(bare);
     for store in ["memory:".to_owned(), sqlite(folder.path(), "a")] {
         let server = Server::start(&store, 0);
@@ -80,7 +80,7 @@ fn measure(arguments: &[String]) {
             Load::Guard,
             Load::Refresh,
         ] {
-            print_row(load.name(), name, &server.run(load, size), base.rate);
+            print_row(load.name(), name, &server.run(load, size), measure.rate);
         }
     }
     compare_swaps(folder.path(), size);

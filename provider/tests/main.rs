@@ -5,6 +5,7 @@ mod audit;
 mod authorize;
 mod browser;
 mod consent;
+mod examples;
 mod guard;
 mod harness;
 mod introspect;

@@ -96,12 +96,16 @@ impl Authority {
     /// Ends every session and grant of a user, carried ones too, by one write. They may sign in anew.
     pub async fn end_grants_of_subject(&self, subject: &Subject) -> Result<(), Denied> {
         let epoch = Epoch::from_bytes(random());
-        let ended = self
-            .records()
-            .change(subject.as_str(), |held: Option<&SubjectRecord>, _| {
-                let disabled = held.is_some_and(|held| held.disabled);
-                Ok(Change::Put(SubjectRecord { epoch, disabled }, ()))
-            });
+        let nothing = SubjectRecord {
+            epoch,
+            disabled: false,
+            user: None,
+            expires: None,
+        };
+        let ended = self.records().change(subject.as_str(), |held, _| {
+            let held: SubjectRecord = held.unwrap_or(&nothing).clone();
+            Ok(Change::Put(SubjectRecord { epoch, ..held }, ()))
+        });
         ended.await?;
         self.forget_subject(subject);
         self.record(&Event::new(What::Revocation, Actor::Operator).subject(subject));
