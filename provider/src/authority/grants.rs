@@ -1,7 +1,7 @@
 //! Grants for people: listed and revoked. A listing may be stale and decides nothing.
 
 use countersign_protocol::{
-    ClientId, Denied, Epoch, Subject,
+    ClientId, Denied, Subject,
     grant::{Grant, Reason, State},
     id::GrantId,
 };
@@ -9,11 +9,9 @@ use countersign_protocol::{
 use super::Authority;
 use crate::{
     audit::{Actor, Event, What},
-    clock::random,
     consent,
     record::Change,
     store::Page,
-    users::SubjectRecord,
 };
 
 /// A kept grant as a listing shows it.
@@ -95,19 +93,7 @@ impl Authority {
 
     /// Ends every session and grant of a user, carried ones too, by one write. They may sign in anew.
     pub async fn end_grants_of_subject(&self, subject: &Subject) -> Result<(), Denied> {
-        let epoch = Epoch::from_bytes(random());
-        let nothing = SubjectRecord {
-            epoch,
-            disabled: false,
-            user: None,
-            expires: None,
-        };
-        let ended = self.records().change(subject.as_str(), |held, _| {
-            let held: SubjectRecord = held.unwrap_or(&nothing).clone();
-            Ok(Change::Put(SubjectRecord { epoch, ..held }, ()))
-        });
-        ended.await?;
-        self.forget_subject(subject);
+        self.end_all(subject).await?;
         self.record(&Event::new(What::Revocation, Actor::Operator).subject(subject));
         Ok(())
     }

@@ -314,7 +314,7 @@ impl Authority {
         Ok(record.is_some_and(|record| record.disabled))
     }
 
-    async fn end_all(&self, subject: &Subject) -> Result<(), Denied> {
+    pub(super) async fn end_all(&self, subject: &Subject) -> Result<(), Denied> {
         self.update_subject(subject, |record| record.epoch = Epoch::from_bytes(random()))
             .await
     }

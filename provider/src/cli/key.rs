@@ -61,13 +61,13 @@ fn show(keys: &Keys, output: Output) -> Result<(), Failure> {
 
 fn line(key: &KeyInfo) -> String {
     let state = match key.state {
-        KeyState::Next => "next",
-        KeyState::Active => "active",
-        KeyState::Retiring => "retiring",
-        KeyState::Gone => "gone",
+        KeyState::Next => "next, active from",
+        KeyState::Active => "active since",
+        KeyState::Retiring => "retiring, active since",
+        KeyState::Gone => "gone, active since",
     };
     let gone = key
         .gone
         .map_or_else(String::new, |gone| format!(", gone {gone}"));
-    format!("{}  {state}, active {}{gone}", key.id, key.active)
+    format!("{}  {state} {}{gone}", key.id, key.active)
 }
