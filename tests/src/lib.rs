@@ -26,3 +26,8 @@ pub use self::{
 
 /// The password of everybody.
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// The README's programs compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}
