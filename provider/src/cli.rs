@@ -16,6 +16,8 @@ mod key;
 mod listing;
 mod output;
 pub(crate) mod place;
+mod secret;
+mod user;
 
 pub(crate) use self::{failure::Failure, output::Output};
 use crate::{
@@ -54,6 +56,9 @@ enum Command {
 /// What works on the store, also while servers use it.
 #[derive(Subcommand)]
 enum Manage {
+    /// Add users, list, show, switch off, delete them, give them a new password
+    #[command(subcommand)]
+    User(user::Command),
     /// Register clients, list, show, switch off, delete them
     #[command(subcommand)]
     Client(client::Command),
@@ -98,6 +103,7 @@ fn execute(cli: Cli, environment: Serving) -> Result<(), Failure> {
 
 async fn manage(command: Manage, config: &Config, output: Output) -> Result<(), Failure> {
     match command {
+        Manage::User(command) => user::run(command, config, output).await,
         Manage::Client(command) => client::run(command, config, output).await,
         Manage::Grant(command) => grant::run(command, config, output).await,
         Manage::Key(command) => key::run(command, config, output).await,

@@ -15,7 +15,7 @@ use countersign_protocol::{
     discovery::{Distrust, Issuer, PlainHttp},
     policy::Policy,
 };
-use countersign_provider::{keys::MasterKey, store::Kind};
+use countersign_provider::{keys::MasterKey, store::Kind, users::ListedUser};
 use ipnet::IpNet;
 
 mod client;
@@ -23,6 +23,7 @@ mod file;
 mod flags;
 mod invalid;
 mod lifetimes;
+mod user;
 mod values;
 
 use self::file::File;
@@ -53,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) demo: bool,
     pub(crate) policy: Policy,
     pub(crate) clients: Vec<Client>,
+    pub(crate) users: Vec<ListedUser>,
 }
 
 /// How the listener speaks.
@@ -77,7 +79,7 @@ impl Config {
     }
 
     fn resolve(place: Place, serving: Serving, file: File) -> Result<Self, Invalid> {
-        let clients = file.clients()?;
+        let (clients, users) = (file.clients()?, file.users()?);
         let policy = policy(&serving, &file)?;
         // Loopback: nobody else reaches a provider that was not yet told who it is.
         let listen = place.listen.or(file.listen);
@@ -108,6 +110,7 @@ impl Config {
             demo: serving.demo,
             policy,
             clients,
+            users,
         };
         config.check_issuer()?;
         Ok(config)

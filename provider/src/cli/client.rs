@@ -1,10 +1,6 @@
 //! `countersign client`.
 
-use std::{
-    fmt::Write as _,
-    io::{BufRead as _, Read as _},
-    time::Duration,
-};
+use std::{fmt::Write as _, time::Duration};
 
 use clap::{Args, Subcommand};
 use countersign_protocol::{ClientId, Secret, client::Client};
@@ -13,9 +9,8 @@ use countersign_provider::{
     store::Kind,
 };
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
-use super::{Failure, Output, listing, place};
+use super::{Failure, Output, listing, output::members, place, secret};
 use crate::config::{ClientSpec, Config, Span, by_name};
 
 /// What can be done with clients.
@@ -79,7 +74,8 @@ pub(crate) async fn run(command: Command, config: &Config, output: Output) -> Re
         Command::List => list(authority, output).await,
         Command::Show(One { id }) => {
             let (client, disabled) = authority.show_client(&id).await?;
-            output.show(&describe(&client, disabled), details(&client, disabled))
+            let value = describe(&client, disabled);
+            output.show(&value, members(&value))
         }
         Command::Disable(One { id }) => {
             authority.disable_client(&id, true).await?;
@@ -183,43 +179,9 @@ fn line(client: &Client, disabled: bool) -> String {
     format!("{}  {kind}  {}{off}", client.client_id, grants.join(","))
 }
 
-fn details(client: &Client, disabled: bool) -> String {
-    let value = describe(client, disabled);
-    let members = value.as_object().into_iter().flatten();
-    let lines = members.map(|(name, value)| format!("{name}: {}", plain(value)));
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-/// A value without quotes and brackets.
-fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
-}
-
 impl Input {
     /// The secret from standard input, if it is to come from there.
     fn secret(&self) -> Result<Option<Secret>, Failure> {
-        self.secret_stdin.then(read_secret).transpose()
+        self.secret_stdin.then(secret::from_stdin).transpose()
     }
-}
-
-/// The longest line that is taken for a secret, in bytes.
-const LONGEST: usize = 1024;
-
-/// A line of standard input.
-pub(crate) fn read_secret() -> Result<Secret, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    let mut input = std::io::stdin().lock().take(LONGEST as u64 + 2);
-    let read = input.read_line(&mut text);
-    read.map_err(|error| Failure::Pipe("standard input", error))?;
-    let secret = Secret::new(text.trim_end_matches(['\r', '\n']));
-    if secret.is_empty() || secret.expose().len() > LONGEST {
-        return Err(Failure::Input(format!(
-            "standard input holds no secret; give a line of 1 to {LONGEST} bytes"
-        )));
-    }
-    Ok(secret)
 }

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::PathBuf};
 use countersign_protocol::Denied;
 use countersign_provider::{
     BuildError,
-    authority::ClientError,
+    authority::{ClientError, UserError},
     keys::KeyError,
     pages::PagesError,
     store::{Kind, OpenError},
@@ -51,6 +51,9 @@ pub(crate) enum Failure {
          [[client]] into the configuration file, or keep them elsewhere by --store"
     )]
     Memory(Kind),
+    /// A user was not changed.
+    #[error(transparent)]
+    User(#[from] UserError),
     /// A client was not changed.
     #[error(transparent)]
     Client(#[from] ClientError),

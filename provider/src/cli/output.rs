@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::Failure;
 
@@ -24,11 +25,34 @@ impl Output {
     /// Answers with a value, or with the words for it.
     pub(crate) fn show(self, value: &impl Serialize, words: impl Display) -> Result<(), Failure> {
         if !self.json {
-            return write(format!("{words}\n").as_bytes());
+            return write(harmless(&format!("{words}\n")).as_bytes());
         }
         let json = serde_json::to_string(value).map_err(io::Error::from);
         let json = json.map_err(|error| Failure::Pipe("standard output", error))?;
         write(format!("{json}\n").as_bytes())
+    }
+}
+
+/// Without what would move a terminal's cursor: names come from anybody.
+fn harmless(words: &str) -> String {
+    let replace = |c: char| if c.is_control() && c != '\n' { '?' } else { c };
+    words.chars().map(replace).collect()
+}
+
+/// The members of an object, a line each, in words.
+pub(super) fn members(value: &Value) -> String {
+    let members = value.as_object().into_iter().flatten();
+    let said = members.filter(|(_, value)| !value.is_null());
+    let lines = said.map(|(name, value)| format!("{name}: {}", plain(value)));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// A value without quotes and brackets.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
     }
 }
 

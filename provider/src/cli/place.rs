@@ -37,6 +37,7 @@ pub(crate) fn build(config: &Config, issuer: &str) -> Result<Builder, Failure> {
         .clock(clock)
         .master_key(config.master_key()?)
         .clients(config.clients.iter().cloned())
+        .list_users(config.users.iter().cloned())
         .policy(config.policy.clone())
         .proxies(config.proxies.iter().copied());
     Ok(match &config.templates {

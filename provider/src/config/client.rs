@@ -4,7 +4,7 @@
     reason = "what stands at a flag is printed as it is by --help"
 )]
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use countersign_protocol::{
@@ -14,11 +14,11 @@ use countersign_protocol::{
     secret::SecretHash,
 };
 use countersign_provider::authority::generate_client_id;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::{
     Invalid, Span,
-    values::{by_name, several},
+    values::{by_name, read_secret, secret, several},
 };
 
 /// What is said of a client. What is not said follows from the rest.
@@ -223,9 +223,8 @@ impl ClientSpec {
 
     fn secrets(&self) -> Result<Vec<ClientSecret>, Invalid> {
         let file = self.secret_file.as_ref().map(|path| {
-            let read = fs::read_to_string(path);
-            let read = read.map_err(|cause| format!("{}: {cause}", path.display()));
-            read.map(|text| SecretHash::of(&Secret::new(text.trim_end())))
+            let read = read_secret(path);
+            read.map(|secret| SecretHash::of(&secret))
         });
         let file = file.transpose().map_err(|why| self.refuse(&why))?;
         let given = self.secret.as_ref().map(SecretHash::of);
@@ -254,11 +253,4 @@ fn lasting(hash: SecretHash) -> ClientSecret {
 
 fn together(scopes: &[Scope]) -> Scope {
     scopes.iter().flat_map(Scope::iter).collect()
-}
-
-/// Reads a secret without telling it where it is of a wrong type.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Secret>, D::Error> {
-    let text = String::deserialize(deserializer);
-    text.map(|text| Some(Secret::new(text)))
-        .map_err(|_| serde::de::Error::custom("a secret is a text in quotes"))
 }

@@ -10,11 +10,13 @@ use countersign_protocol::{
     client::{Client, GrantType},
     policy::{Rotate, UnknownScope},
 };
+use countersign_provider::users::ListedUser;
 use serde::Deserialize;
 
 use super::{
     ClientSpec, Invalid,
     lifetimes::LifetimeSpec,
+    user::UserSpec,
     values::{LogFormat, Network, Span, Stores, TlsMode, several},
 };
 
@@ -44,12 +46,18 @@ pub(super) struct File {
     pub(super) keep_grants: Option<bool>,
     pub(super) lifetimes: LifetimeSpec,
     client: Vec<ClientSpec>,
+    user: Vec<UserSpec>,
 }
 
 impl File {
     /// The clients of the file, checked.
     pub(super) fn clients(&self) -> Result<Vec<Client>, Invalid> {
         self.client.iter().map(ClientSpec::configured).collect()
+    }
+
+    /// The users of the file.
+    pub(super) fn users(&self) -> Result<Vec<ListedUser>, Invalid> {
+        self.user.iter().map(UserSpec::listed).collect()
     }
 }
 

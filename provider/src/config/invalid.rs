@@ -27,6 +27,9 @@ pub(crate) enum Invalid {
     /// A client does not hold together.
     #[error("client {id}: {why}")]
     Client { id: String, why: String },
+    /// A user does not hold together.
+    #[error("user {username}: {why}")]
+    User { username: String, why: String },
     /// Two ways to speak TLS.
     #[error("tls = adhoc and tls_cert exclude one another; leave one of them out")]
     TlsTwice,

@@ -1,13 +1,15 @@
 //! Values as people write them.
 
-use std::{fmt, marker::PhantomData, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, fs, marker::PhantomData, net::IpAddr, path::Path, str::FromStr, time::Duration};
 
+use countersign_protocol::Secret;
 use countersign_provider::store::Kind;
 use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, IntoDeserializer, MapAccess, SeqAccess, Visitor, value},
 };
+use zeroize::Zeroizing;
 
 /// A duration such as `90s`, `10min`, `12h` or `30days`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +203,28 @@ where
         }
     }
     deserializer.deserialize_any(Reader(PhantomData))
+}
+
+/// Reads a secret; where it is of another type, without telling it.
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    let text = String::deserialize(deserializer);
+    text.map(|text| Some(Secret::new(text)))
+        .map_err(|_| serde::de::Error::custom("a secret is a text in quotes"))
+}
+
+/// Reads a secret from a file: its first line.
+pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
+    let text = fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
+    match text.lines().next().filter(|line| !line.is_empty()) {
+        Some(line) => Ok(Secret::new(line)),
+        None => Err(format!(
+            "{} is empty; write the secret into it",
+            path.display()
+        )),
+    }
 }
 
 /// Reads a value by the name that it has in files and on the wire. Fails with the names that there are.
