@@ -353,3 +353,43 @@ async fn a_session_of_a_user_who_is_switched_off_is_over() {
     let page = alice.authorize(&az()).await;
     alice.enter(&page, "alice", PASSWORD).await.page(400);
 }
+
+/// L10: ten wrong passwords, and the account waits; the password grant counts with the page, and a browser from which
+/// its owner signed in before is not locked out.
+#[tokio::test]
+async fn guessing_is_braked_for_page_and_password_grant_alike() {
+    let op = Op::start().await;
+    let mut owner = Browser::alices(&op).await;
+    let mut thief = Browser::new(&op);
+    let page = thief.authorize(&az()).await;
+    let grant = async |password: &str| {
+        let pairs = [
+            ("grant_type", "password"),
+            ("username", "alice"),
+            ("password", password),
+        ];
+        op.token("first", &pairs).await
+    };
+    for _ in 0..5 {
+        thief.enter(&page, "alice", "wrong").await.page(400);
+        grant("wrong").await.refused("invalid_grant");
+    }
+    let braked = thief.enter(&page, "alice", PASSWORD).await;
+    braked.page(429);
+    assert!(braked.body.contains("Too many attempts."), "{braked:?}");
+    let wait: u64 = braked.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=900).contains(&wait), "{wait}");
+    assert_eq!(thief.session(), None);
+    grant(PASSWORD)
+        .await
+        .refused_with(429, "temporarily_unavailable");
+
+    owner
+        .sign_in(&az().with("prompt", "login"), "alice")
+        .await
+        .code();
+    op.clock.advance(secs(900));
+    let page = thief.authorize(&az()).await;
+    let freed = thief.enter(&page, "alice", PASSWORD).await;
+    freed.goes_to("/oauth/authorize");
+}
