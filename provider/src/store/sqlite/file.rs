@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const READ_PATIENCE: Duration = Duration::from_millis(100);
 
 /// How long the writer waits for a stranger before it lets other processes try.
-const WRITE_PATIENCE: Duration = Duration::from_millis(250);
+pub(super) const WRITE_PATIENCE: Duration = Duration::from_millis(250);
 
 const TABLES: &str = "
 CREATE TABLE countersign (schema INTEGER NOT NULL);
