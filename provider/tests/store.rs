@@ -5,6 +5,8 @@ use std::sync::Arc;
 use countersign_provider::store::{Memory, Sqlite, Store, contract};
 
 mod faults;
+mod processes;
+mod sqlite;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_keeps_the_contract() {
