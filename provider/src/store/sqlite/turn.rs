@@ -47,3 +47,44 @@ fn lock(file: &File) -> Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+        thread,
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_waits_comes_before_who_has_just_had_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let turns = || {
+            let file = |name| File::create(folder.path().join(name)).unwrap();
+            Turns::new(file("next"), file("turn"))
+        };
+        let (busy, patient) = (turns(), turns());
+        let (taken, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    let turn = busy.take().unwrap();
+                    taken.fetch_add(1, Ordering::Relaxed);
+                    thread::sleep(Duration::from_millis(2));
+                    drop(turn);
+                }
+            });
+            for _ in 0..20 {
+                thread::sleep(Duration::from_millis(5));
+                let before = taken.load(Ordering::Relaxed);
+                let turn = patient.take().unwrap();
+                let passed = taken.load(Ordering::Relaxed) - before;
+                drop(turn);
+                assert!(passed <= 2, "the other took {passed} turns first");
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+}

@@ -29,9 +29,14 @@ use crate::{
 /// How long a write is waited for: it leaves time to answer within 1.5 s.
 const PATIENCE: Duration = Duration::from_millis(1200);
 
-/// How many writes may wait, and how many are committed as one group.
+/// How many writes may wait, how many at most are committed as one group, and how many are taken from the queue at once.
 const QUEUE: usize = 16_384;
 const GROUP: usize = 512;
+const FEW: usize = 32;
+
+/// How long at least a group is filled; else for as long as the last commit took, so that a slow disk gets large groups
+/// and other processes wait briefly beside a fast one.
+const LEAST: Duration = Duration::from_millis(2);
 
 /// How many expired rows go with a group, and how often is looked for them.
 const BITE: usize = 64;
@@ -60,6 +65,7 @@ impl Writer {
             checkpoints: checkpoints.map_err(|error| OpenError::Thread(error.to_string()))?,
             clock,
             next_sweep: Instant::now(),
+            last_commit: Duration::ZERO,
             queue: Arc::clone(&queue),
         };
         let builder = thread::Builder::new().name("store-write".into());
@@ -167,12 +173,18 @@ impl Queue {
         }
     }
 
-    /// The next group.
+    /// The next few that are still waited for; none only when none wait.
     fn take(&self) -> Vec<Job> {
         let mut waiting = self.waiting.lock();
-        let size = waiting.jobs.len().min(GROUP);
-        let group = waiting.jobs.drain(..size);
-        group.filter(|job| job.claim.take()).collect()
+        let mut taken = Vec::new();
+        while taken.len() < FEW
+            && let Some(job) = waiting.jobs.pop_front()
+        {
+            if job.claim.take() {
+                taken.push(job);
+            }
+        }
+        taken
     }
 
     fn close(&self) {
@@ -194,14 +206,8 @@ struct WriterThread {
     checkpoints: Checkpoints,
     clock: Clock,
     next_sweep: Instant,
+    last_commit: Duration,
     queue: Arc<Queue>,
-}
-
-/// What came of a group.
-struct Group {
-    jobs: Vec<Job>,
-    written: Vec<Written>,
-    swept: usize,
 }
 
 impl WriterThread {
@@ -228,39 +234,49 @@ impl WriterThread {
                 return thread::sleep(REST);
             }
         };
-        // Disjoint from the turn, which borrows the locks.
-        let (db, now) = (&mut self.db, self.clock.now());
-        let sweep = Instant::now() >= self.next_sweep;
-        let written = write_group(db, &self.queue, now, if sweep { BITE } else { 0 });
+        let bite = if Instant::now() >= self.next_sweep {
+            BITE
+        } else {
+            0
+        };
+        let time = self.last_commit.max(LEAST);
+        let written = write_group(&mut self.db, &self.queue, self.clock.now(), time, bite);
         self.checkpoints.finish_if_long(&self.db);
         drop(turn);
         match written {
-            Ok(group) => self.answer(group, sweep),
-            Err(error) => {
-                tracing::warn!(%error, "the store cannot be written");
-                self.next_sweep = Instant::now() + SWEEP;
-                if !is_busy(&error) {
-                    thread::sleep(REST);
-                }
-            }
+            Ok(group) => self.done(group, bite),
+            Err(error) => self.failed(&error),
         }
     }
 
-    fn answer(&mut self, group: Group, looked: bool) {
+    fn done(&mut self, group: Group, bite: usize) {
+        self.last_commit = group.commit;
         self.checkpoints.count(group.written.len() + group.swept);
-        if looked && group.swept < BITE {
+        if group.swept < bite {
             self.next_sweep = Instant::now() + SWEEP;
         }
-        for (job, written) in group.jobs.into_iter().zip(group.written) {
-            let answer = match (job.write, written) {
-                (_, Written::Done) => Ok(true),
-                (Write::Delete(..), Written::Conflict) => Ok(false),
-                (Write::Put(..), Written::Conflict) => Err(PutError::Conflict),
-            };
-            // Who no longer waits was told that it is unknown.
-            let _ = job.reply.send(answer);
+        group.answer();
+    }
+
+    fn failed(&mut self, error: &rusqlite::Error) {
+        tracing::warn!(%error, "the store cannot be written");
+        self.next_sweep = Instant::now() + SWEEP;
+        // A stranger's lock has been waited for already.
+        if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) {
+            thread::sleep(REST);
         }
     }
+}
+
+/// What one transaction holds.
+#[derive(Default)]
+struct Group {
+    jobs: Vec<Job>,
+    /// What came of each.
+    written: Vec<Written>,
+    swept: usize,
+    /// How long the commit took.
+    commit: Duration,
 }
 
 /// Commits what waits, and a bite of what has expired. On an error before there is a group, all goes on waiting; after
@@ -269,33 +285,72 @@ fn write_group(
     db: &mut Connection,
     queue: &Queue,
     now: Timestamp,
+    time: Duration,
     bite: usize,
 ) -> rusqlite::Result<Group> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let jobs = queue.take();
-    let done = jobs
-        .iter()
-        .map(|job| write(&transaction, job, now))
-        .collect::<rusqlite::Result<Vec<_>>>()
-        .and_then(|written| Ok((written, rows::sweep(&transaction, now, bite)?)));
-    let (written, swept) = match done {
-        Ok(done) => done,
+    let mut group = Group::default();
+    let filled = group.fill(&transaction, queue, now, time);
+    let swept = filled.and_then(|()| rows::sweep(&transaction, now, bite));
+    group.swept = match swept {
+        Ok(swept) => swept,
         Err(error) => {
             // The transaction is rolled back as it is dropped.
-            refuse(jobs, PutError::NotApplied, &error);
+            group.refuse(PutError::NotApplied, &error);
             return Err(error);
         }
     };
+    let from = Instant::now();
     if let Err(error) = transaction.commit() {
         // The log may hold it, or not.
-        refuse(jobs, PutError::Unknown, &error);
+        group.refuse(PutError::Unknown, &error);
         return Err(error);
     }
-    Ok(Group {
-        jobs,
-        written,
-        swept,
-    })
+    group.commit = from.elapsed();
+    Ok(group)
+}
+
+impl Group {
+    /// Writes what waits, and what comes meanwhile, for so long.
+    fn fill(
+        &mut self,
+        db: &Connection,
+        queue: &Queue,
+        now: Timestamp,
+        time: Duration,
+    ) -> rusqlite::Result<()> {
+        let from = Instant::now();
+        while self.jobs.len() < GROUP && from.elapsed() < time {
+            let jobs = queue.take();
+            if jobs.is_empty() {
+                break;
+            }
+            self.jobs.extend(jobs);
+            for job in &self.jobs[self.written.len()..] {
+                self.written.push(write(db, job, now)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says to each what came of it. (Who no longer waits was told that it is unknown.)
+    fn answer(self) {
+        for (job, written) in self.jobs.into_iter().zip(self.written) {
+            let answer = match (job.write, written) {
+                (_, Written::Done) => Ok(true),
+                (Write::Delete(..), Written::Conflict) => Ok(false),
+                (Write::Put(..), Written::Conflict) => Err(PutError::Conflict),
+            };
+            let _ = job.reply.send(answer);
+        }
+    }
+
+    /// Says the same to all.
+    fn refuse(self, why: impl Fn(String) -> PutError, error: &rusqlite::Error) {
+        for job in self.jobs {
+            let _ = job.reply.send(Err(why(error.to_string())));
+        }
+    }
 }
 
 fn write(db: &Connection, job: &Job, now: Timestamp) -> rusqlite::Result<Written> {
@@ -303,14 +358,4 @@ fn write(db: &Connection, job: &Job, now: Timestamp) -> rusqlite::Result<Written
         Write::Put(key, expected, record) => rows::put(db, key, *expected, record, now),
         Write::Delete(key, expected) => rows::delete(db, key, *expected, now),
     }
-}
-
-fn refuse(jobs: Vec<Job>, why: impl Fn(String) -> PutError, error: &rusqlite::Error) {
-    for job in jobs {
-        let _ = job.reply.send(Err(why(error.to_string())));
-    }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
 }
