@@ -58,33 +58,54 @@ mod tests {
 
     use super::*;
 
+    /// A part of the test that has its turn now and then.
+    struct Party<'a> {
+        turns: Turns,
+        inside: &'a AtomicBool,
+        taken: AtomicUsize,
+    }
+
+    impl Party<'_> {
+        fn take_a_turn(&self) {
+            let turn = self.turns.take().unwrap();
+            assert!(
+                !self.inside.swap(true, Ordering::SeqCst),
+                "two have their turn at once"
+            );
+            self.taken.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(2));
+            self.inside.store(false, Ordering::SeqCst);
+            drop(turn);
+        }
+    }
+
     #[test]
-    fn who_waits_comes_before_who_has_just_had_its_turn() {
+    fn one_has_its_turn_and_who_waits_comes_before_who_has_just_had_it() {
         let folder = tempfile::tempdir().unwrap();
-        let turns = || {
+        let (inside, over) = (AtomicBool::new(false), AtomicBool::new(false));
+        let party = || {
             let file = |name| File::create(folder.path().join(name)).unwrap();
-            Turns::new(file("next"), file("turn"))
+            Party {
+                turns: Turns::new(file("next"), file("turn")),
+                inside: &inside,
+                taken: AtomicUsize::new(0),
+            }
         };
-        let (busy, patient) = (turns(), turns());
-        let (taken, over) = (AtomicUsize::new(0), AtomicBool::new(false));
+        let (busy, patient) = (party(), party());
         thread::scope(|scope| {
             scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    let turn = busy.take().unwrap();
-                    taken.fetch_add(1, Ordering::Relaxed);
-                    thread::sleep(Duration::from_millis(2));
-                    drop(turn);
-                }
+                // Not without end, should the other have panicked.
+                let turns = (0..2000).take_while(|_| !over.load(Ordering::SeqCst));
+                turns.for_each(|_| busy.take_a_turn());
             });
             for _ in 0..20 {
                 thread::sleep(Duration::from_millis(5));
-                let before = taken.load(Ordering::Relaxed);
-                let turn = patient.take().unwrap();
-                let passed = taken.load(Ordering::Relaxed) - before;
-                drop(turn);
-                assert!(passed <= 2, "the other took {passed} turns first");
+                let before = busy.taken.load(Ordering::SeqCst);
+                patient.take_a_turn();
+                let passed = busy.taken.load(Ordering::SeqCst) - before;
+                assert!(passed <= 3, "the other took {passed} turns meanwhile");
             }
-            over.store(true, Ordering::Relaxed);
+            over.store(true, Ordering::SeqCst);
         });
     }
 }
