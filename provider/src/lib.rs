@@ -11,6 +11,7 @@ pub mod keys;
 pub mod limit;
 pub mod pages;
 pub mod password;
+mod paths;
 mod provider;
 pub mod record;
 pub mod revoked;
@@ -22,4 +23,5 @@ pub mod token;
 pub mod users;
 
 pub use http::peer::Peers;
+pub use paths::{Endpoint, Paths};
 pub use provider::{BuildError, Builder, Provider};

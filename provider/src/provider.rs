@@ -20,6 +20,7 @@ use crate::{
     limit::{Brakes, Limits},
     pages::{Pages, PagesError},
     password::{Cost, Passwords},
+    paths::Paths,
     record::Records,
     routes::{self, Endpoints},
     store::{Store, memory::Memory},
@@ -40,6 +41,9 @@ pub enum BuildError {
     /// The issuer is no https URL (or http on loopback) without query and fragment.
     #[error("issuer: {0}")]
     Issuer(#[from] Distrust),
+    /// An endpoint is to be mounted where none can be.
+    #[error("path {0:?}: it must begin with a slash and hold letters, digits and -._~ alone")]
+    Path(String),
     /// A client of the configuration does not hold together.
     #[error("client {client}: {why}")]
     Client {
@@ -78,6 +82,7 @@ pub struct Builder {
     pages: Option<Pages>,
     proxies: Vec<IpNet>,
     trail: Trail,
+    paths: Paths,
 }
 
 impl std::fmt::Debug for Builder {
@@ -106,6 +111,7 @@ impl Provider {
             pages: None,
             proxies: Vec::new(),
             trail: Trail::default(),
+            paths: Paths::default(),
         }
     }
 
@@ -207,6 +213,12 @@ impl Builder {
         self
     }
 
+    /// Where the endpoints are, if not under their well-known paths.
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = paths;
+        self
+    }
+
     /// Who hears of every event beside the log; may be said more than once.
     pub fn audit(mut self, audit: Arc<dyn Audit>) -> Self {
         self.trail = self.trail.with(audit);
@@ -217,6 +229,9 @@ impl Builder {
     /// That ends when the last clone of the provider is dropped.
     pub async fn build(self) -> Result<Provider, BuildError> {
         let issuer = Issuer::parse(&self.issuer, PlainHttp::Loopback)?;
+        if let Some(path) = self.paths.malformed() {
+            return Err(BuildError::Path(path.to_owned()));
+        }
         for client in &self.clients {
             client.check().map_err(|why| BuildError::Client {
                 client: client.client_id.to_string(),
@@ -227,7 +242,7 @@ impl Builder {
             Some(pages) => pages,
             None => Pages::built_in(host(&issuer))?,
         };
-        let front = Front::new(&issuer, pages);
+        let front = Front::new(&issuer, pages, self.paths);
         let store = self
             .store
             .unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));

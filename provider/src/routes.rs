@@ -11,11 +11,12 @@ use crate::{
     authority::Authority,
     http::{
         authorize, consent,
-        front::{self, Front, path},
+        front::{self, Front},
         health, introspect, logout, metadata,
         peer::Peers,
         revoke, sign_in, token,
     },
+    paths::Endpoint,
 };
 
 /// What the handlers need.
@@ -47,20 +48,31 @@ impl FromRef<Endpoints> for Front {
 /// The provider's own paths, below the issuer.
 pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
     let front = endpoints.front.clone();
-    let router = Router::new()
-        .route(path::AUTHORIZE, get(authorize::get).post(authorize::post))
-        .route(path::SIGN_IN, get(front::lost).post(sign_in::post))
-        .route(path::CONSENT, get(front::lost).post(consent::post))
-        .route(
-            path::LOGOUT,
+    let at = [
+        (
+            Endpoint::Authorize,
+            get(authorize::get).post(authorize::post),
+        ),
+        (Endpoint::SignIn, get(front::lost).post(sign_in::post)),
+        (Endpoint::Consent, get(front::lost).post(consent::post)),
+        (
+            Endpoint::Logout,
             get(logout::get).post(logout::post).options(logout::post),
-        )
-        .route("/oauth/token", any(token::token))
-        .route("/oauth/introspect", any(introspect::introspect))
-        .route("/oauth/revoke", any(revoke::revoke))
+        ),
+        (Endpoint::Token, any(token::token)),
+        (Endpoint::Introspect, any(introspect::introspect)),
+        (Endpoint::Revoke, any(revoke::revoke)),
+    ];
+    let fixed = Router::new()
         .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .with_state(endpoints);
+        .route("/readyz", get(health::readyz));
+    let router = at.into_iter().fold(fixed, |router, (endpoint, handler)| {
+        match front.paths().of(endpoint) {
+            Some(path) => router.route(path, handler),
+            None => router,
+        }
+    });
+    let router = router.with_state(endpoints);
     secure(router, front)
 }
 

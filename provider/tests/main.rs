@@ -12,6 +12,7 @@ mod introspect;
 mod logout;
 mod metadata;
 mod revoke;
+mod seeds;
 mod sign_in;
 mod store;
 mod token;

@@ -13,12 +13,13 @@ use countersign_protocol::{
 
 use super::{
     consent,
-    front::{self, Front, Visit, path},
+    front::{self, Front, Visit},
     sign_in,
 };
 use crate::{
     authority::{Authority, Consented},
     consent as agreed,
+    paths::Endpoint,
     session::SignedIn,
 };
 
@@ -44,7 +45,7 @@ pub(crate) async fn post(
 }
 
 async fn begin(visit: &Visit<'_>) -> Result<Response, Denied> {
-    if let Some(elsewhere) = visit.elsewhere(path::AUTHORIZE) {
+    if let Some(elsewhere) = visit.elsewhere(Endpoint::Authorize) {
         return Ok(elsewhere);
     }
     let query = visit.parts.uri.query().unwrap_or_default();
@@ -63,7 +64,7 @@ async fn forward(visit: &Visit<'_>, body: Result<Bytes, Denied>) -> Result<Respo
     let query = query.collect::<Vec<_>>().join("&");
     let asking = Asking::read(visit.authority, &query).await?;
     match &asking.request {
-        Ok(_) => visit.go(path::AUTHORIZE, &query),
+        Ok(_) => visit.go(Endpoint::Authorize, &query),
         Err(denied) => asking.answer(visit, Answer::Denied(denied)),
     }
 }

@@ -11,7 +11,7 @@ use countersign_protocol::{
 
 use super::{
     authorize::Asking,
-    front::{self, Front, Visit, path, with_cookie},
+    front::{self, Front, Visit, with_cookie},
 };
 use crate::{
     audit::{Actor, Event, What},
@@ -19,6 +19,7 @@ use crate::{
     consent,
     flow::{Asked, Flow, Step},
     pages::Consent,
+    paths::Endpoint,
     session::SignedIn,
 };
 
@@ -48,7 +49,7 @@ pub(super) fn ask(
     let step = Step::Consent(Box::new(asked));
     let (flow, cookie) = visit.seal(step)?;
     let page = visit.show(&Consent {
-        action: &visit.path(path::CONSENT),
+        action: &visit.path(Endpoint::Consent),
         flow: &flow,
         client: asking.client.display_name(),
         return_host: asking.destination.place(),

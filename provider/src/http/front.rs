@@ -22,16 +22,9 @@ use crate::{
     authority::Authority,
     flow::{Flow, Step},
     pages::{Continue, Failure, Pages, View},
+    paths::{Endpoint, Paths},
     session::SignedIn,
 };
-
-/// Where the endpoints that people see are, below the issuer.
-pub(crate) mod path {
-    pub(crate) const AUTHORIZE: &str = "/oauth/authorize";
-    pub(crate) const SIGN_IN: &str = "/oauth/sign-in";
-    pub(crate) const CONSENT: &str = "/oauth/consent";
-    pub(crate) const LOGOUT: &str = "/oauth/logout";
-}
 
 /// The provider's face.
 #[derive(Clone, Debug)]
@@ -43,17 +36,24 @@ struct Inner {
     cookies: Cookies,
     /// The issuer's path, before every path of ours.
     path: String,
+    paths: Paths,
     origin: Origin,
 }
 
 impl Front {
-    pub(crate) fn new(issuer: &Issuer, pages: Pages) -> Self {
+    pub(crate) fn new(issuer: &Issuer, pages: Pages, paths: Paths) -> Self {
         Self(Arc::new(Inner {
             pages,
             cookies: Cookies::new(issuer.as_str()),
             path: issuer.path().to_owned(),
+            paths,
             origin: issuer.origin().clone(),
         }))
+    }
+
+    /// Where the endpoints are.
+    pub(crate) fn paths(&self) -> &Paths {
+        &self.0.paths
     }
 
     /// Adds the headers that every answer of the provider bears.
@@ -115,17 +115,18 @@ impl<'a> Visit<'a> {
         headers::page(status, self.front.0.pages.render(view, language))
     }
 
-    /// Where a path of ours is for the browser.
-    pub(crate) fn path(&self, path: &str) -> String {
+    /// Where an endpoint of ours is for the browser.
+    pub(crate) fn path(&self, endpoint: Endpoint) -> String {
+        let path = self.front.paths().of(endpoint).unwrap_or_default();
         format!("{}{path}", self.front.0.path)
     }
 
     /// On to a page of ours, by GET whatever this request was ([RFC 9700 §4.12]: never 307).
     ///
     /// [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
-    pub(crate) fn go(&self, path: &str, query: &str) -> Result<Response, Denied> {
+    pub(crate) fn go(&self, endpoint: Endpoint, query: &str) -> Result<Response, Denied> {
         let separator = if query.is_empty() { "" } else { "?" };
-        see_other(&format!("{}{separator}{query}", self.path(path)))
+        see_other(&format!("{}{separator}{query}", self.path(endpoint)))
     }
 
     /// Back to the application with its answer.
@@ -157,7 +158,7 @@ impl<'a> Visit<'a> {
 
     /// On loopback, the way from another name of the same listener (`localhost` for `127.0.0.1`) to the issuer's, which
     /// is the one that cookies and redirects know.
-    pub(crate) fn elsewhere(&self, path: &str) -> Option<Response> {
+    pub(crate) fn elsewhere(&self, endpoint: Endpoint) -> Option<Response> {
         let ours = &self.front.0.origin;
         let host = text(&self.parts.headers, &header::HOST)
             .or_else(|| self.parts.uri.authority().map(http::uri::Authority::as_str))?;
@@ -169,7 +170,7 @@ impl<'a> Visit<'a> {
         }
         let query = self.parts.uri.query().map(|query| format!("?{query}"));
         let query = query.unwrap_or_default();
-        see_other(&format!("{ours}{}{query}", self.path(path))).ok()
+        see_other(&format!("{ours}{}{query}", self.path(endpoint))).ok()
     }
 
     /// Seals a step into the form of a page for this browser; with the cookie that the page must set when the browser

@@ -11,7 +11,7 @@ use http::{Method, Request};
 use super::{
     answer,
     endpoint::Call,
-    front::{Front, Visit, path, with_cookie},
+    front::{Front, Visit, with_cookie},
     read,
 };
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     authority::Authority,
     flow::Step,
     pages::{Notice, SignOut},
+    paths::Endpoint,
 };
 
 pub(crate) async fn get(
@@ -71,7 +72,7 @@ async fn end(authority: &Authority, call: &Call) -> Result<Response, Denied> {
 }
 
 async fn ask(visit: &Visit<'_>) -> Result<Response, Denied> {
-    if let Some(elsewhere) = visit.elsewhere(path::LOGOUT) {
+    if let Some(elsewhere) = visit.elsewhere(Endpoint::Logout) {
         return Ok(elsewhere);
     }
     let Some(user) = visit.signed_in().await? else {
@@ -79,7 +80,7 @@ async fn ask(visit: &Visit<'_>) -> Result<Response, Denied> {
     };
     let (flow, cookie) = visit.seal(Step::SignOut { session: user.id })?;
     let page = visit.show(&SignOut {
-        action: &visit.path(path::LOGOUT),
+        action: &visit.path(Endpoint::Logout),
         flow: &flow,
         user: &user.username,
     });
@@ -109,7 +110,7 @@ async fn by_page(visit: &Visit<'_>, body: Result<Bytes, Denied>) -> Result<Respo
                 let event = Event::new(What::SignOut, Actor::User(subject.clone()));
                 visit.authority.record(&event.subject(&subject));
             }
-            let after = visit.go(path::LOGOUT, "")?;
+            let after = visit.go(Endpoint::Logout, "")?;
             Ok(with_cookie(after, visit.cookies().clear_session()))
         }
         "no" => Ok(visit.show(&Notice::StillIn)),

@@ -8,11 +8,17 @@ use countersign_protocol::{
 };
 use http::{HeaderValue, header};
 
-use super::{answer, cors};
-use crate::authority::Authority;
+use super::{answer, cors, front::Front};
+use crate::{
+    authority::Authority,
+    paths::{Endpoint, Paths},
+};
 
-pub(crate) async fn metadata(State(authority): State<Authority>) -> Response {
-    let mut response = answer::json(&of(&authority));
+pub(crate) async fn metadata(
+    State(authority): State<Authority>,
+    State(front): State<Front>,
+) -> Response {
+    let mut response = answer::json(&of(&authority, front.paths()));
     let headers = response.headers_mut();
     headers.insert(
         header::CACHE_CONTROL,
@@ -23,8 +29,8 @@ pub(crate) async fn metadata(State(authority): State<Authority>) -> Response {
 }
 
 /// What is on offer. It says nothing that a request would not find so.
-pub(crate) fn of(authority: &Authority) -> Metadata {
-    let at = |path: &str| Some(format!("{}{path}", authority.issuer()));
+pub(crate) fn of(authority: &Authority, paths: &Paths) -> Metadata {
+    let at = |endpoint| Some(format!("{}{}", authority.issuer(), paths.of(endpoint)?));
     let methods = |all: &[AuthMethod]| {
         all.iter()
             .map(|method| method.as_str().to_owned())
@@ -34,11 +40,11 @@ pub(crate) fn of(authority: &Authority) -> Metadata {
     let code = authority.policy().offers(GrantType::AuthorizationCode);
     Metadata {
         issuer: authority.issuer().to_owned(),
-        authorization_endpoint: at("/oauth/authorize").filter(|_| code),
-        token_endpoint: at("/oauth/token"),
-        revocation_endpoint: at("/oauth/revoke"),
-        introspection_endpoint: at("/oauth/introspect"),
-        end_session_endpoint: at("/oauth/logout"),
+        authorization_endpoint: at(Endpoint::Authorize).filter(|_| code),
+        token_endpoint: at(Endpoint::Token),
+        revocation_endpoint: at(Endpoint::Revoke),
+        introspection_endpoint: at(Endpoint::Introspect),
+        end_session_endpoint: at(Endpoint::Logout),
         response_types_supported: code.then(|| "code".to_owned()).into_iter().collect(),
         response_modes_supported: code.then(|| "query".to_owned()).into_iter().collect(),
         grant_types_supported: authority

@@ -10,7 +10,7 @@ use countersign_protocol::{
 
 use super::{
     authorize::Asking,
-    front::{self, Front, Visit, path, with_cookie},
+    front::{self, Front, Visit, with_cookie},
     peer::Peers,
 };
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     authority::{Authority, Peer, Proven},
     flow::Step,
     pages::{Problem, SignIn},
+    paths::Endpoint,
     session::Ticket,
 };
 
@@ -43,7 +44,12 @@ pub(super) fn ask(
         query: query.to_owned(),
     };
     let (flow, cookie) = visit.seal(step)?;
-    let page = visit.show(&view(asking, &visit.path(path::SIGN_IN), &flow, username));
+    let page = visit.show(&view(
+        asking,
+        &visit.path(Endpoint::SignIn),
+        &flow,
+        username,
+    ));
     Ok(with_cookie(page, cookie))
 }
 
@@ -72,7 +78,7 @@ async fn enter(
     };
     // A page that stood open for too long begins again with the same request.
     if visit.authority.now() >= flow.ends {
-        return visit.go(path::AUTHORIZE, &query);
+        return visit.go(Endpoint::Authorize, &query);
     }
     let asking = Asking::read(visit.authority, &query).await?;
     if form.get("answer")? == Some("no") {
@@ -88,7 +94,7 @@ async fn enter(
         Ok(ticket) => {
             let cap = visit.authority.policy().lifetimes.session_cap;
             let cookie = visit.cookies().set_session(&ticket, cap);
-            let onward = visit.go(path::AUTHORIZE, &after_sign_in(&query))?;
+            let onward = visit.go(Endpoint::Authorize, &after_sign_in(&query))?;
             Ok(with_cookie(onward, cookie))
         }
         Err(denied) => ask_again(visit, &asking, &form, username, denied),
@@ -142,7 +148,7 @@ fn ask_again(
         return Err(denied);
     };
     let flow = form.require("flow")?;
-    let action = visit.path(path::SIGN_IN);
+    let action = visit.path(Endpoint::SignIn);
     let page = SignIn {
         problem: Some(problem),
         ..view(asking, &action, flow, username)
