@@ -42,7 +42,12 @@ pub fn program(name: &str) -> PathBuf {
     let path = built().join(name);
     let remedy = "run tests/run, or first: cargo build --workspace --bins --examples";
     let made = modified(&path).unwrap_or_else(|| panic!("{} is missing: {remedy}", path.display()));
-    for folder in ["protocol/src", "provider/src", "client-native/src"] {
+    let own = if name.starts_with("examples/") {
+        "client-native"
+    } else {
+        "provider"
+    };
+    for folder in ["protocol/src", &format!("{own}/src")] {
         let newest = newest(&root().join(folder));
         assert!(
             newest <= made,
@@ -96,7 +101,11 @@ pub fn run(mut command: Command, input: &str) -> Ran {
 
 /// `countersign` with nothing of this environment that could configure it.
 pub fn countersign() -> Command {
-    let mut command = Command::new(program("countersign"));
+    clean(Command::new(program("countersign")))
+}
+
+/// Takes away what of this environment could configure `countersign`.
+pub fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars() {
         if name.starts_with("COUNTERSIGN_") {
             command.env_remove(name);

@@ -30,7 +30,10 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use crate::{PASSWORD, endpoint::Endpoints, port};
 
-/// The secret of the client `service`.
+/// The redirect URI of the client `web`.
+pub const WEB_REDIRECT: &str = "https://web.test/callback";
+
+/// The secret of the clients `web` and `service`.
 pub const SECRET: &str = "a-secret-with-256-random-bits-of-its-own";
 
 /// What becomes of the answer to a refresh.
@@ -44,8 +47,8 @@ pub enum Fate {
 
 /// A provider in this process with an API at `/api/me`. It ends when it is dropped.
 ///
-/// Its clients are `native` (public: code by loopback, password, refresh) and `service` (client credentials and
-/// introspection); its users are alice and bob.
+/// Its clients are `native` (public: code by loopback, password, refresh), `web` (the same, confidential) and `service`
+/// (client credentials); the latter two may introspect. Its users are alice and bob.
 #[derive(Debug)]
 pub struct Embedded {
     issuer: String,
@@ -70,7 +73,7 @@ impl Embedded {
         let clock = Clock::fixed(Clock::system().now());
         let provider = Provider::builder(&issuer)
             .clock(clock.clone())
-            .clients([native(), service()])
+            .clients([native(), web(), service()])
             .users(People)
             .build()
             .await
@@ -173,17 +176,33 @@ fn native() -> Client {
     }
 }
 
+fn web() -> Client {
+    Client {
+        secrets: secrets(),
+        redirect_uris: vec![WEB_REDIRECT.into()],
+        grant_types: native().grant_types,
+        scope: "profile".parse().unwrap(),
+        introspect: true,
+        ..Client::new(ClientId::new("web").unwrap())
+    }
+}
+
 fn service() -> Client {
     Client {
-        secrets: vec![ClientSecret {
-            hash: SecretHash::of(&Secret::new(SECRET)),
-            expires: None,
-        }],
+        secrets: secrets(),
         grant_types: vec![GrantType::ClientCredentials],
         scope: "profile".parse().unwrap(),
         introspect: true,
         ..Client::new(ClientId::new("service").unwrap())
     }
+}
+
+fn secrets() -> Vec<ClientSecret> {
+    let hash = SecretHash::of(&Secret::new(SECRET));
+    vec![ClientSecret {
+        hash,
+        expires: None,
+    }]
 }
 
 /// Alice and Bob, with everybody's password.
@@ -198,9 +217,7 @@ impl Users for People {
     }
 
     async fn find(&self, subject: &Subject) -> Result<Option<Profile>, Denied> {
-        Ok(is_known(subject.as_str()).then(|| Profile {
-            username: subject.to_string(),
-        }))
+        Ok(is_known(subject.as_str()).then(|| Profile::new(subject.as_str())))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `countersign serve` in a process of its own.
 
 use std::{
+    ffi::OsStr,
     fmt,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -29,6 +30,7 @@ pub struct Setup {
     port: u16,
     issuer: String,
     store: Option<String>,
+    program: Option<PathBuf>,
     under: Vec<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -43,6 +45,7 @@ impl Setup {
             port,
             issuer: format!("http://127.0.0.1:{port}"),
             store: None,
+            program: None,
             under: Vec::new(),
             arguments: Vec::new(),
             environment: Vec::new(),
@@ -72,6 +75,12 @@ impl Setup {
     /// With a variable of the environment.
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// By this copy of the program.
+    pub fn program(mut self, path: PathBuf) -> Self {
+        self.program = Some(path);
         self
     }
 
@@ -112,9 +121,7 @@ impl Setup {
     /// # Panics
     /// When it goes on.
     pub fn fail(self) -> Ran {
-        let mut command = self.command();
-        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
-        let mut child = self.spawn();
+        let (before, mut child) = (self.log().len(), self.spawn());
         let status = wait(&mut child, PATIENCE).unwrap_or_else(|| {
             let _ = child.kill();
             let _ = child.wait();
@@ -123,7 +130,7 @@ impl Setup {
         Ran {
             status,
             stdout: read(&self.output()),
-            stderr: read(&self.log_file()),
+            stderr: self.log().split_off(before),
         }
     }
 
@@ -143,15 +150,17 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let own = command::countersign();
-        let mut command = match self.under.split_first() {
-            None => own,
-            Some((first, rest)) => {
-                let mut command = Command::new(first);
-                command.args(rest).arg(own.get_program());
-                command
-            }
-        };
+        let program = self
+            .program
+            .clone()
+            .unwrap_or_else(|| command::program("countersign"));
+        let mut line = self
+            .under
+            .iter()
+            .map(OsStr::new)
+            .chain([program.as_os_str()]);
+        let mut command = command::clean(Command::new(line.next().unwrap()));
+        command.args(line);
         command
             .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)])
             .args(["--issuer", &self.issuer])

@@ -113,13 +113,13 @@ impl Visitor {
     }
 
     /// Follows a link to the end.
-    pub async fn visit(&self, url: &Url) -> Seen {
-        let response = self.http.get(url.clone()).send().await.unwrap();
+    pub async fn visit(&self, url: &Url) -> Result<Seen, reqwest::Error> {
+        let response = self.http.get(url.clone()).send().await?;
         self.follow(response, url).await
     }
 
     /// Sends the form of a page with these values in place of its own.
-    pub async fn fill(&self, page: &Page, values: &[(&str, &str)]) -> Seen {
+    pub async fn fill(&self, page: &Page, values: &[(&str, &str)]) -> Result<Seen, reqwest::Error> {
         let action = page
             .action()
             .unwrap_or_else(|| panic!("no form: {page:#?}"));
@@ -132,12 +132,12 @@ impl Visitor {
         );
         let request = self.http.post(action.clone()).form(&form);
         let request = request.header(header::ORIGIN, page.url.origin().ascii_serialization());
-        self.follow(request.send().await.unwrap(), &action).await
+        self.follow(request.send().await?, &action).await
     }
 
     /// Signs in where that is asked, and says yes where that is.
-    pub async fn grant(&self, url: &Url, username: &str) -> Seen {
-        let mut seen = self.visit(url).await;
+    pub async fn grant(&self, url: &Url, username: &str) -> Result<Seen, reqwest::Error> {
+        let mut seen = self.visit(url).await?;
         for _ in 0..3 {
             let Seen::Page(page) = &seen else { break };
             seen = if page.asks_for("password") {
@@ -146,54 +146,62 @@ impl Visitor {
                     ("password", PASSWORD),
                     ("answer", "yes"),
                 ];
-                self.fill(page, &values).await
+                self.fill(page, &values).await?
             } else if page.asks_for_an_answer() {
-                self.fill(page, &[("answer", "yes")]).await
+                self.fill(page, &[("answer", "yes")]).await?
             } else {
                 Seen::Application(continuing(page))
             };
         }
-        seen
+        Ok(seen)
     }
 
     /// The code that a client gets when this person signs in and says yes.
     pub async fn code(&self, asking: &Asking, username: &str) -> String {
-        let seen = self.grant(&asking.url, username).await;
+        let seen = self.grant(&asking.url, username).await.unwrap();
         let url = seen.clone().application();
         seen.parameter("code")
             .unwrap_or_else(|| panic!("no code: {url}"))
     }
 
+    /// The same, where the provider may end in the middle of it.
+    pub async fn try_code(&self, asking: &Asking, username: &str) -> Option<String> {
+        self.grant(&asking.url, username)
+            .await
+            .ok()?
+            .parameter("code")
+    }
+
     /// Goes on as long as it is redirected within one origin.
-    async fn follow(&self, mut response: Response, asked: &Url) -> Seen {
+    async fn follow(&self, mut response: Response, asked: &Url) -> Result<Seen, reqwest::Error> {
         let origin = asked.origin();
         for _ in 0..10 {
             let Some(next) = location(&response) else {
-                return self.look(response).await;
+                return Self::look(response).await;
             };
             assert_eq!(response.status(), StatusCode::SEE_OTHER, "{response:?}");
             if next.origin() != origin {
-                return Seen::Application(next);
+                return Ok(Seen::Application(next));
             }
-            response = self.http.get(next).send().await.unwrap();
+            response = self.http.get(next).send().await?;
         }
         panic!("it redirects without end: {asked}");
     }
 
-    async fn look(&self, response: Response) -> Seen {
+    async fn look(response: Response) -> Result<Seen, reqwest::Error> {
         let (url, status) = (response.url().clone(), response.status());
         let headers = response.headers().clone();
-        let html = response.text().await.unwrap();
+        let html = response.text().await?;
         let page = Page {
             url,
             status,
             headers,
             html,
         };
-        match page.refresh() {
+        Ok(match page.refresh() {
             Some(url) => Seen::Application(url),
             None => Seen::Page(page),
-        }
+        })
     }
 }
 

@@ -8,5 +8,6 @@
 
 mod arrows;
 mod chromium;
+mod example;
 mod lost_answer;
 mod pages;
