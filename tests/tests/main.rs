@@ -11,3 +11,4 @@ mod chromium;
 mod example;
 mod lost_answer;
 mod pages;
+mod peers;
