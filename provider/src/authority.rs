@@ -35,11 +35,11 @@ mod users;
 
 pub use access::Access;
 pub use authorize::Consented;
-pub use clients::{ClientError, ClientRecord, Registered, generate_client_id};
+pub use clients::{ClientError, ClientRecord, Registered, generate_client_id, generate_secret};
 pub use grants::{GrantInfo, Which};
 pub use sign_in::Proven;
 pub use token::Peer;
-pub use users::{Added, NewPassword, NewUser, UserError, UserInfo};
+pub use users::{Added, NewPassword, NewUser, UserError, UserInfo, generate_password};
 
 /// The provider's operations.
 #[derive(Clone)]

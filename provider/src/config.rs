@@ -180,7 +180,7 @@ impl Config {
     pub(crate) fn uses_data(&self) -> bool {
         let in_data = |kind| self.store_of(kind) == self.default_store();
         let key_in_data = !self.forgets(Kind::Key) && self.master_key_file.starts_with(&self.data);
-        self.demo || key_in_data || Kind::ALL.into_iter().any(in_data)
+        key_in_data || Kind::ALL.into_iter().any(in_data)
     }
 
     /// Where the master key is. While the ring lives in memory, it needs none that outlives it.

@@ -125,6 +125,12 @@ impl Provider {
         routes::well_known(self.endpoints.clone(), &self.issuer_path)
     }
 
+    /// Adds to pages of an application's own the headers that every answer of the provider bears, where they have not set
+    /// them: not framed, not guessed at, no script, no referrer, no opener.
+    pub fn lock_down(&self, router: Router) -> Router {
+        routes::secure(router, self.endpoints.front.clone())
+    }
+
     /// Protects an API with this provider's access tokens.
     pub fn guard(&self) -> Guard {
         Guard::new(self.endpoints.authority.clone())

@@ -88,7 +88,7 @@ pub(crate) fn well_known(endpoints: Endpoints, issuer_path: &str) -> Router {
 }
 
 /// Every answer bears the headers that lock it down, also that there is nothing here.
-fn secure(router: Router, front: Front) -> Router {
+pub(crate) fn secure(router: Router, front: Front) -> Router {
     router.layer(map_response(move |response| {
         let front = front.clone();
         async move { front.secure(response) }

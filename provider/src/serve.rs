@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::{
     cli::{Failure, Output, place},
     config::Config,
+    demo::Demo,
 };
 
 mod connection;
@@ -36,20 +37,19 @@ pub(crate) async fn serve(config: Config, output: Output) -> Result<(), Failure>
     let address = listener.local_addr();
     let address = address.map_err(|error| Failure::Listen(config.listen, error))?;
     let issuer = issuer(&config, address)?;
-    let provider = place::build(&config, issuer.as_str())?.build().await?;
+    let demo = Demo::open(&config, address, &issuer)?;
+    let mut builder = place::build(&config, issuer.as_str())?;
+    if let Some(demo) = &demo {
+        builder = demo.furnish(builder);
+    }
+    let provider = builder.build().await?;
     let tls = tls::configure(&config.tls, place::host(issuer.as_str())).await?;
-    let app = app(&provider, &issuer);
+    let app = app(&provider, &issuer, demo.as_ref())?;
 
     let handle = Handle::new();
     tokio::spawn(end(provider.clone(), config.drain, handle.clone()));
     let server = axum_server::from_tcp(listener).map_err(Failure::Serve)?;
-    output.show(
-        &json!({ "issuer": issuer.as_str(), "address": address }),
-        format!(
-            "Countersign serves {}, listening on {address}",
-            issuer.as_str()
-        ),
-    )?;
+    announce(output, &issuer, address, demo.as_ref())?;
     limit(server)
         .acceptor(connection::Acceptor::new(tls))
         .handle(handle)
@@ -77,18 +77,39 @@ fn issuer(config: &Config, address: SocketAddr) -> Result<Issuer, Failure> {
     Ok(issuer)
 }
 
+/// Says where it serves, and with what to try it.
+fn announce(
+    output: Output,
+    issuer: &Issuer,
+    address: SocketAddr,
+    demo: Option<&Demo>,
+) -> Result<(), Failure> {
+    let issuer = issuer.as_str();
+    let mut value = json!({ "issuer": issuer, "address": address });
+    let mut words = format!("Countersign serves {issuer}, listening on {address}");
+    if let Some(demo) = demo {
+        value["demo"] = demo.describe();
+        words = format!("{words}\n{}", demo.words());
+    }
+    output.show(&value, words)
+}
+
 /// The provider below the issuer's path, its metadata at the root, and what every request goes through.
-fn app(provider: &Provider, issuer: &Issuer) -> Router {
-    let app = match issuer.path() {
+fn app(provider: &Provider, issuer: &Issuer, demo: Option<&Demo>) -> Result<Router, Failure> {
+    let mut app = match issuer.path() {
         "" => provider.router(),
         path => Router::new().nest(path, provider.router()),
     };
-    app.merge(provider.well_known())
+    if let Some(demo) = demo {
+        app = app.merge(demo.routes(provider)?);
+    }
+    Ok(app
+        .merge(provider.well_known())
         .layer(middleware::from_fn_with_state(
             issuer.origin().to_string(),
             upgrade::to_https,
         ))
-        .layer(middleware::from_fn(requests::observe))
+        .layer(middleware::from_fn(requests::observe)))
 }
 
 /// Bounds what a connection may ask of us.

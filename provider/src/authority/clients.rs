@@ -84,7 +84,7 @@ pub enum ClientError {
 }
 
 /// A secret of 256 random bits, with a prefix that secret scanners know.
-pub(crate) fn generate_secret() -> Secret {
+pub fn generate_secret() -> Secret {
     Secret::new(format!("cs_cs_{}", id::encode(&random::<32>())))
 }
 

@@ -381,7 +381,7 @@ fn draw_subject() -> Option<Subject> {
 }
 
 /// 100 random bits in five groups that can be read out and typed: no letter looks like a digit.
-fn generate_password() -> Secret {
+pub fn generate_password() -> Secret {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
     let mut password = String::with_capacity(24);
     for (place, byte) in random::<20>().into_iter().enumerate() {

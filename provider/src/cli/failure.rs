@@ -51,6 +51,21 @@ pub(crate) enum Failure {
          [[client]] into the configuration file, or keep them elsewhere by --store"
     )]
     Memory(Kind),
+    /// The demo would be open to others.
+    #[error(
+        "--demo is for this machine alone: its page and its user are for everybody who reaches {0}; listen on \
+         127.0.0.1 under an issuer on loopback, or leave --demo out"
+    )]
+    DemoOffLoopback(SocketAddr),
+    /// The demo's secrets cannot be read or kept.
+    #[error(
+        "the demo's secrets in {path}: {cause}; let this user read and write the file, or remove it to get new ones",
+        path = path.display()
+    )]
+    Demo { path: PathBuf, cause: io::Error },
+    /// The demo's page cannot be made.
+    #[error("the demo's page cannot be made: {0}; leave --demo out")]
+    DemoPage(String),
     /// A user was not changed.
     #[error(transparent)]
     User(#[from] UserError),

@@ -68,7 +68,7 @@ pub(crate) fn store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Fa
 }
 
 /// Makes the folder, for this user alone, unless it is there.
-fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     // That it may be read shows here, before an engine says so in words of its own.
     path.read_dir().map(drop)
