@@ -181,10 +181,8 @@ impl Authority {
 
     /// Ends every session and grant of a user, by one write. They may sign in anew.
     pub async fn end_grants_of_user(&self, username: &str) -> Result<(), UserError> {
-        let (name, subject) = self.whose(username).await?;
-        self.end_all(&subject).await?;
-        self.tell(What::Revocation, &subject, &name);
-        Ok(())
+        let (_, subject) = self.whose(username).await?;
+        Ok(self.end_grants_of_subject(&subject).await?)
     }
 
     /// Gives a user a new password, and ends everything that they agreed to. A generated one is answered, to be shown
@@ -314,6 +312,7 @@ impl Authority {
         Ok(record.is_some_and(|record| record.disabled))
     }
 
+    /// Redraws the subject's epoch.
     pub(super) async fn end_all(&self, subject: &Subject) -> Result<(), Denied> {
         self.update_subject(subject, |record| record.epoch = Epoch::from_bytes(random()))
             .await
