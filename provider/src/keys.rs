@@ -30,6 +30,7 @@ use crate::{
     clock::Clock,
     record::{Change, DEADLINE, Document, Records},
     seal::Root,
+    session,
     store::{Kind, Store},
 };
 
@@ -157,8 +158,8 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Throws the ring away and begins another one: every token, code and unfinished sign-in ends. For a master key
-    /// that is lost, or a key that has leaked. Running servers follow within 10 s, or at the first new token.
+    /// Throws the ring away and begins another one: every token, code and sign-in ends, unfinished ones and sessions
+    /// too. For a master key that is lost, or a key that has leaked. Running servers follow within 10 s, or at the first new token.
     pub async fn reset(
         store: Arc<dyn Store>,
         issuer: Arc<str>,
@@ -171,6 +172,7 @@ impl Keys {
         keys.0.master.read_or_create()?;
         keys.0.records.delete::<Ring>(RING).await?;
         keys.start().await?;
+        session::end_all(&keys.0.records).await?;
         Ok(keys)
     }
 

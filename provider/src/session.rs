@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     authority::{Authority, Proven},
     clock::random,
-    record::{Change, Document},
-    store::{Kind, Tag},
+    record::{Change, Document, Records},
+    store::{Kind, Page, Tag},
     users::SubjectRecord,
 };
 
@@ -97,6 +97,23 @@ pub(crate) struct SignedIn {
     pub(crate) session: Session,
     /// The name by which the user knows the account.
     pub(crate) username: String,
+}
+
+/// Ends every session of an issuer. Its cookie is not sealed under a server key, so it does not end with the keys.
+pub(crate) async fn end_all(records: &Records) -> Result<(), Denied> {
+    let mut after = None;
+    loop {
+        let (sessions, next) = records
+            .list::<Session>(None, Page { after, size: 500 })
+            .await?;
+        for (id, _) in &sessions {
+            records.delete::<Session>(id).await?;
+        }
+        if next.is_none() {
+            return Ok(());
+        }
+        after = next;
+    }
 }
 
 impl Authority {

@@ -589,3 +589,36 @@ async fn before_the_first_key_s_time_the_first_key_is_active() {
         .unwrap();
     assert_eq!(states(&keys), [KeyState::Active]);
 }
+
+/// What `countersign key reset` promises: a sign-in session ends although no server key seals its cookie.
+#[tokio::test]
+async fn a_reset_ends_every_session() {
+    let world = World::new();
+    world.replica().await;
+    let session = crate::session::Session {
+        subject: countersign_protocol::Subject::new("alice").unwrap(),
+        epoch: countersign_protocol::Epoch::NONE,
+        secret: countersign_protocol::secret::SecretHash::of(&Secret::new("x")),
+        auth_time: world.clock.now(),
+        idle_ends: Timestamp::MAX,
+        cap: Timestamp::MAX,
+    };
+    for id in 0..600 {
+        world
+            .records()
+            .create(&id.to_string(), &session)
+            .await
+            .unwrap();
+    }
+    world.reset(MasterKey::generate()).await.unwrap();
+    let page = crate::store::Page {
+        after: None,
+        size: 10,
+    };
+    let (left, _) = world
+        .records()
+        .list::<crate::session::Session>(None, page)
+        .await
+        .unwrap();
+    assert!(left.is_empty());
+}
