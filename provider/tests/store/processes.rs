@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 
 const URL: &str = "COUNTERSIGN_TEST_STORE";
+const ROUNDS: &str = "COUNTERSIGN_TEST_ROUNDS";
 const NAME: &str = "COUNTERSIGN_TEST_WRITER";
 const SAYING: &str = "a_writer_says_what_it_tries_and_what_was_acknowledged";
 
@@ -59,8 +60,9 @@ fn say(line: &str) {
 /// How often to write and where, as the starting test tells; else a little, in a folder of its own.
 fn told() -> (usize, String, TempDir) {
     let folder = tempfile::tempdir().unwrap();
+    let rounds = env::var(ROUNDS).ok().map(|rounds| rounds.parse().unwrap());
     match env::var(URL) {
-        Ok(url) => (usize::MAX, url, folder),
+        Ok(url) => (rounds.unwrap_or(usize::MAX), url, folder),
         Err(_) => (3, url_in(&folder), folder),
     }
 }
@@ -283,4 +285,75 @@ async fn first_version_of(store: &dyn Store, id: &str) -> Version {
             None => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
+}
+
+/// How many writes a writer acknowledged, and which of them with no sync of the disk, begun after the write was asked
+/// for and ended before.
+fn unsynced_acknowledgements(url: &str) -> (usize, Vec<String>) {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    let traced = Command::new("strace")
+        .args(["-f", "-s", "256", "-e", "trace=fsync,fdatasync,write", "-o"])
+        .arg(trace.path())
+        .arg(env::current_exe().unwrap())
+        .args([
+            "--exact",
+            &format!("store::processes::{SAYING}"),
+            "--nocapture",
+        ])
+        .env(URL, url)
+        .env(ROUNDS, "5")
+        .stdout(Stdio::null())
+        .status();
+    assert!(
+        traced
+            .expect("strace runs; tests/install installs it")
+            .success()
+    );
+    let trace = std::fs::read_to_string(trace.path()).unwrap();
+    let (mut asked, mut syncing) = (HashSet::new(), HashSet::new());
+    let (mut acknowledged, mut unsynced) = (0, Vec::new());
+    for line in trace.lines() {
+        if line.contains("sync(") {
+            syncing.clone_from(&asked);
+        }
+        if line.contains("sync") && line.ends_with("= 0") {
+            asked.retain(|what| !syncing.contains(what));
+        }
+        // The line as it was written, its two line ends escaped.
+        let said = line
+            .split_once("write(1, \"\\n")
+            .map_or("", |(_, said)| said);
+        let said = said.split_once("\\n").map_or("", |(said, _)| said);
+        match said.split_once(' ') {
+            Some(("try", what)) => drop(asked.insert(what)),
+            Some(("did", what)) => {
+                acknowledged += 1;
+                unsynced.extend(asked.contains(what).then(|| what.to_owned()));
+            }
+            _ => {}
+        }
+    }
+    (acknowledged, unsynced)
+}
+
+#[test]
+fn the_disk_is_synced_before_each_acknowledgement() {
+    let folder = tempfile::tempdir().unwrap();
+    let (acknowledged, unsynced) = unsynced_acknowledgements(&url_in(&folder));
+    assert_eq!(acknowledged, 80);
+    assert!(unsynced.is_empty(), "not synced: {unsynced:?}");
+}
+
+/// The same test sees it where the disk is not synced.
+#[test]
+fn an_acknowledgement_without_a_sync_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = url_in(&folder) + "?synchronous=normal";
+    let (acknowledged, unsynced) = unsynced_acknowledgements(&url);
+    assert_eq!(acknowledged, 80);
+    assert!(
+        unsynced.len() > 40,
+        "of 80 only {} were not synced",
+        unsynced.len()
+    );
 }
