@@ -8,7 +8,11 @@
 
 mod arrows;
 mod chromium;
+mod durability;
 mod example;
 mod lost_answer;
+mod outage;
 mod pages;
 mod peers;
+mod start;
+mod sync;
