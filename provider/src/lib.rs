@@ -1,4 +1,34 @@
-//! Countersign: an OAuth 2 and OpenID Connect provider to embed in an axum application or run as one binary.
+//! Countersign: an OAuth 2 provider to embed in an axum application or run as one binary.
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use countersign_protocol::Subject;
+//! use countersign_provider::{Provider, guard::Authorized, users::users_fn};
+//!
+//! async fn me(access: Authorized) -> String {
+//!     format!("{:?} by way of {}", access.subject, access.client)
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let users = users_fn(|username, password| async move {
+//!     let right = username == "ada" && password.matches(&"analytical engine".into());
+//!     Ok(right.then(|| Subject::new("ada")).flatten())
+//! });
+//! let provider = Provider::builder("https://shop.example/auth").users(users).build().await?;
+//! let app: Router = Router::new()
+//!     .route("/api/me", get(me))
+//!     .layer(provider.guard().require(["profile"]))
+//!     .nest("/auth", provider.router())
+//!     .merge(provider.well_known());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Every operation works without HTTP too: [`Provider::authority`]. Where records are kept is a [`store::Store`], of
+//! which one's own is checked by [`store::contract`]; who the users are is told by [`users::Users`].
+//!
+//! It is no client (that is `countersign-client`), and decides nothing of the protocol: that is
+//! [`countersign_protocol`].
 
 pub mod audit;
 pub mod authority;

@@ -595,7 +595,7 @@ async fn before_the_first_key_s_time_the_first_key_is_active() {
 async fn a_reset_ends_every_session() {
     let world = World::new();
     world.replica().await;
-    let session = crate::session::Session {
+    let session = session::Session {
         subject: countersign_protocol::Subject::new("alice").unwrap(),
         epoch: countersign_protocol::Epoch::NONE,
         secret: countersign_protocol::secret::SecretHash::of(&Secret::new("x")),
@@ -611,13 +611,13 @@ async fn a_reset_ends_every_session() {
             .unwrap();
     }
     world.reset(MasterKey::generate()).await.unwrap();
-    let page = crate::store::Page {
+    let page = Page {
         after: None,
         size: 10,
     };
     let (left, _) = world
         .records()
-        .list::<crate::session::Session>(None, page)
+        .list::<session::Session>(None, page)
         .await
         .unwrap();
     assert!(left.is_empty());
