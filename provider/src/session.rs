@@ -179,6 +179,12 @@ impl Authority {
             .map(drop)
     }
 
+    /// The subject's epoch under which a session began; [`Denied::FlowLost`] when it is over.
+    pub(crate) async fn epoch_of_session(&self, session: SessionId) -> Result<Epoch, Denied> {
+        let session = self.records().load::<Session>(&session.to_string()).await?;
+        Ok(session.ok_or(Denied::FlowLost)?.epoch)
+    }
+
     /// The subject's epoch; `None` when they are switched off.
     async fn epoch_of(&self, subject: &Subject) -> Result<Option<Epoch>, Denied> {
         let record = self

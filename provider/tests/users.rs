@@ -3,19 +3,24 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use countersign_protocol::{Denied, Secret, Subject};
+use countersign_protocol::{
+    Denied, Secret, Subject,
+    authorization::{Destination, Request},
+    form::Form,
+};
 use countersign_provider::{
     Provider,
-    authority::{Authority, NewPassword, NewUser, Peer, UserError},
+    authority::{Authority, Consented, NewPassword, NewUser, Peer, UserError},
     password::Cost,
     record::Records,
+    session::Session,
     store::Page,
     users::{Account, ListedPassword, ListedUser, Profile, UserRecord, Users, users_fn},
 };
 
 use crate::{
     browser::{Browser, VERIFIER, az},
-    harness::{Answer, ISSUER, Op, PASSWORD, subject, text},
+    harness::{Answer, ISSUER, Op, PASSWORD, id as client_id, secs, subject, text},
     people::{World, add, with_alice},
 };
 
@@ -459,6 +464,38 @@ async fn a_sign_in_that_is_overtaken_by_a_revocation_yields_nothing_alive() {
         .authorize(&az().with("prompt", "none"))
         .await
         .redirects_error("login_required");
+}
+
+/// T19: what a session agrees to at the moment at which it is ended ends with it.
+#[tokio::test]
+async fn a_consent_that_is_overtaken_by_a_revocation_yields_nothing_alive() {
+    let (_world, op) = with_alice().await;
+    Browser::alices(&op).await;
+    let records = Records::new(op.store.clone(), ISSUER.into(), op.clock.clone());
+    let (sessions, _) = records.list::<Session>(None, ALL).await.unwrap();
+    let (id, session) = &sessions[0];
+    let authority = op.provider.authority();
+    authority.end_grants_of_user("alice").await.unwrap();
+
+    let web = authority.client(&client_id("web")).await.unwrap().unwrap();
+    let query = az().query();
+    let form = Form::parse(query.as_bytes()).unwrap();
+    let destination = Destination::find(&form, &web).unwrap();
+    let request = Request::check(&form, &web, destination, authority.policy()).unwrap();
+    let code = authority
+        .consent(Consented {
+            grant: authority.new_grant_id(),
+            request: &request,
+            subject: &session.subject,
+            session: Some(id.parse().unwrap()),
+            auth_time: session.auth_time,
+            flow_ends: op.clock.now() + secs(600),
+        })
+        .await
+        .unwrap();
+    op.redeem("web", code.expose(), VERIFIER)
+        .await
+        .refused("invalid_grant");
 }
 
 /// Seed S0: users from a list, with names and passwords, or with hashes.

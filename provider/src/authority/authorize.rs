@@ -89,12 +89,17 @@ impl Authority {
         }
         let now = self.now();
         let terms = self.policy().terms(&client);
+        let mut epochs = standing.epochs;
+        if let Some(session) = consented.session {
+            // What ended the session in this moment must end what is made of it: its epoch holds, not a newer one.
+            epochs.subject = self.epoch_of_session(session).await?;
+        }
         let terminus = Terminus {
             client: request.client.clone(),
             subject: Some(subject.clone()),
             grant_type: GrantType::AuthorizationCode,
             scope: request.scope.clone(),
-            epochs: standing.epochs,
+            epochs,
             session: consented.session,
             auth_time: Some(consented.auth_time),
         };
