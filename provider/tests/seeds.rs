@@ -60,8 +60,8 @@ async fn seed_users_come_from_a_list() {
     let router = provider.router();
     let op = Op {
         provider,
-        router,
         clock,
+        router,
         ..Op::start().await
     };
     let tokens = op.token("first", &SIGN_IN).await.ok();
