@@ -4,7 +4,7 @@
 //! a transaction over two. So any engine that can swap one record serves.
 //!
 //! # Adding an engine
-//! Implement [`Store`], run the contract suite over it, and give it a scheme in [`open`].
+//! Implement [`Store`], run the contract suite over it, and give it a scheme in [`open()`].
 
 use std::{fmt, str::FromStr, sync::Arc};
 

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An engine without a clock of its own ([`Store::time`] gives none) must take its time from the [`Clock`] it is opened
-//! with, which the suite moves by hand. With one that has, the suite waits, some ten seconds in all.
+//! with, which the suite moves by hand. With one that has, the suite waits, some twenty seconds in all.
 //!
 //! The suite works under issuers of its own, drawn at random, so that it may run on a store in use. Run it on a
 //! runtime with several threads, for the races' sake.

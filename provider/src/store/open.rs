@@ -8,7 +8,7 @@ use std::{
 use super::{Kind, Memory, Mixed, Store};
 use crate::clock::Clock;
 
-/// What [`open`] knows, for people.
+/// What [`open()`] knows, for people.
 #[cfg(feature = "sqlite")]
 const KNOWN: &str = "sqlite:PATH, memory:, memory:?records=N";
 #[cfg(not(feature = "sqlite"))]
@@ -35,7 +35,7 @@ pub fn open(url: &str, clock: Clock) -> Result<Arc<dyn Store>, OpenError> {
 /// none is for all kinds, `otherwise` is. What is named twice is opened once.
 ///
 /// # Errors
-/// [`OpenError`], as with [`open`].
+/// [`OpenError`], as with [`open()`].
 pub fn open_mixed<S: AsRef<str>>(
     stores: &[S],
     otherwise: &str,
