@@ -1,10 +1,12 @@
 //! A page of HTML, read as far as a person without a browser needs.
 
+use std::fmt;
+
 use reqwest::{StatusCode, header::HeaderMap};
 use url::Url;
 
 /// A page and where it was found.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Page {
     /// Its address.
     pub url: Url,
@@ -14,6 +16,14 @@ pub struct Page {
     pub headers: HeaderMap,
     /// The document.
     pub html: String,
+}
+
+/// Without its style sheet.
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let body = self.html.split("</style>").last().unwrap_or_default();
+        write!(f, "{} {} {:?} {body}", self.status, self.url, self.headers)
+    }
 }
 
 impl Page {

@@ -72,7 +72,7 @@ impl Seen {
     pub fn application(self) -> Url {
         match self {
             Self::Application(url) => url,
-            Self::Page(page) => panic!("not at the application: {page:#?}"),
+            Self::Page(page) => panic!("not at the application: {page:?}"),
         }
     }
 
@@ -120,19 +120,26 @@ impl Visitor {
 
     /// Sends the form of a page with these values in place of its own.
     pub async fn fill(&self, page: &Page, values: &[(&str, &str)]) -> Result<Seen, reqwest::Error> {
-        let action = page
-            .action()
-            .unwrap_or_else(|| panic!("no form: {page:#?}"));
+        let response = self.send(page, values).await?;
+        let asked = response.url().clone();
+        self.follow(response, &asked).await
+    }
+
+    /// Sends the form of a page, and goes nowhere from there.
+    pub async fn send(
+        &self,
+        page: &Page,
+        values: &[(&str, &str)],
+    ) -> Result<Response, reqwest::Error> {
+        let action = page.action();
+        let action = action.unwrap_or_else(|| panic!("no form: {page:?}"));
         let mut form = page.fields();
         form.retain(|field| values.iter().all(|value| value.0 != field.0));
-        form.extend(
-            values
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        );
-        let request = self.http.post(action.clone()).form(&form);
-        let request = request.header(header::ORIGIN, page.url.origin().ascii_serialization());
-        self.follow(request.send().await?, &action).await
+        let owned = |&(name, value): &(&str, &str)| (name.to_owned(), value.to_owned());
+        form.extend(values.iter().map(owned));
+        let origin = page.url.origin().ascii_serialization();
+        let request = self.http.post(action).form(&form);
+        request.header(header::ORIGIN, origin).send().await
     }
 
     /// Signs in where that is asked, and says yes where that is.
@@ -215,7 +222,7 @@ impl Default for Visitor {
 fn continuing(page: &Page) -> Url {
     let links = page.links();
     let [link] = links.as_slice() else {
-        panic!("not a page to continue from: {page:#?}")
+        panic!("not a page to continue from: {page:?}")
     };
     Url::parse(link).unwrap()
 }

@@ -16,3 +16,4 @@ mod pages;
 mod peers;
 mod start;
 mod sync;
+mod transport;
