@@ -14,6 +14,7 @@ mod lost_answer;
 mod outage;
 mod pages;
 mod peers;
+mod secrecy;
 mod start;
 mod sync;
 mod transport;
