@@ -338,3 +338,55 @@ fn timestamp(millis: Option<i64>) -> Option<Timestamp> {
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_swept_never_before_it_expires_and_soon_after() {
+        let now = Timestamp::from_secs(1_800_000_000);
+        for life in [
+            0,
+            1,
+            15,
+            16,
+            17,
+            999,
+            60_000,
+            2_592_000_000,
+            3_000_000_000_000,
+        ] {
+            let expires = now + Duration::from_millis(life);
+            let sweep = sweep_at(Some(expires), now).unwrap();
+            let late = sweep - millis(expires);
+            let bound = i64::try_from(life / 16).unwrap();
+            assert!(
+                (0..=bound).contains(&late),
+                "a life of {life} ms is swept {late} ms late"
+            );
+        }
+        assert_eq!(sweep_at(None, now), None);
+        assert_eq!(sweep_at(Some(Timestamp::MAX), now), None);
+    }
+
+    #[test]
+    fn a_life_prolonged_every_ten_minutes_moves_in_the_index_about_once_a_day() {
+        let (start, life) = (
+            Timestamp::from_secs(1_800_000_000),
+            Duration::from_hours(720),
+        );
+        let prolonged = |n| start + Duration::from_mins(10 * n);
+        let mut moments: Vec<_> = (0..4320)
+            .map(|n| sweep_at(Some(prolonged(n) + life), prolonged(n)).unwrap())
+            .collect();
+        moments.dedup();
+        assert!(
+            moments.len() <= 31,
+            "it moves {} times in 30 days",
+            moments.len()
+        );
+    }
+}
