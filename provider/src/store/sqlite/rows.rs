@@ -378,7 +378,7 @@ mod tests {
             Timestamp::from_secs(1_800_000_000),
             Duration::from_hours(720),
         );
-        let prolonged = |n| start + Duration::from_mins(10 * n);
+        let prolonged = |n: u64| start + Duration::from_mins(10 * n);
         let mut moments: Vec<_> = (0..4320)
             .map(|n| sweep_at(Some(prolonged(n) + life), prolonged(n)).unwrap())
             .collect();
