@@ -243,7 +243,8 @@ pub struct Issued {
 
 /// Steps a grant on. An error changes nothing; so does an equal grant, which need not be written.
 ///
-/// The caller has checked client authentication, the token's seal and [`Standing::check`].
+/// The caller has checked client authentication, the token's seal and [`Standing::check`]. `now` is read after the grant
+/// was loaded, and anew when it is loaded anew: an older time would move the leeway back.
 pub fn step(
     grant: &Grant,
     input: Input<'_>,

@@ -310,12 +310,12 @@ impl Authority {
         shown: &Shown<'_>,
     ) -> Result<TokenResponse, Denied> {
         let id = kept.reference.grant;
-        let (name, now) = (id.to_string(), self.now());
+        let name = id.to_string();
         let stepped = self
             .records()
             .change_held(&name, Some(held), |held, attempt| {
                 let grant = held.ok_or(Denied::TokenUnknown)?;
-                let (next, output) = grant::step(grant, shown.input(attempt), terms, now)?;
+                let (next, output) = grant::step(grant, shown.input(attempt), terms, self.now())?;
                 let unchanged = next == *grant;
                 let output = (next.clone(), output);
                 Ok(if unchanged {
