@@ -63,6 +63,13 @@ impl Chromium {
         button.click().await.unwrap();
     }
 
+    /// Waits for a page that asks for a yes or a no, and for no password.
+    pub(crate) async fn wait_for_question(&self) {
+        let css = "form:not(:has([name=password])) button[name=answer][value=no]";
+        let question = self.client.wait().at_most(Duration::from_secs(20));
+        question.for_element(Locator::Css(css)).await.unwrap();
+    }
+
     pub(crate) async fn click(&self, css: &str) {
         self.find(css).await.click().await.unwrap();
     }
