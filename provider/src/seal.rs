@@ -24,7 +24,7 @@ use crate::clock::random;
 /// What a handle is good for; it stands in front, where scanners for leaked secrets find it.
 ///
 /// # Adding a prefix
-/// Add the variant, its text of six characters and its place in [`Prefix::ALL`].
+/// Add the variant, its text of six characters and its place in `Prefix::ALL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Prefix {
     /// An access token.
