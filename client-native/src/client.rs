@@ -26,6 +26,9 @@ use crate::{
 /// How often the lock of a place is tried while another holds it.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How long signing out waits for another's refresh before it goes on without the lock.
+pub(crate) const LEAVING_PATIENCE: Duration = Duration::from_secs(5);
+
 /// One client of one provider, with one place to keep a session in. Cheap to clone.
 ///
 /// ```no_run
@@ -236,7 +239,7 @@ impl Client {
         });
     }
 
-    /// Tells the provider once; whether it has heard all.
+    /// Tells the provider once; whether it has heard all, and the place was told so.
     pub(crate) async fn farewell(&self, left: &Kept) -> bool {
         let mut told = Vec::new();
         for farewell in left.farewells() {
@@ -244,24 +247,20 @@ impl Client {
                 told.push(farewell.clone());
             }
         }
-        let all = told.len() == left.farewells().len();
-        self.note_told(&told).await;
-        all
+        let noted = told.is_empty() || self.note_told(&told).await;
+        noted && told.len() == left.farewells().len()
     }
 
-    /// Takes from the place what the provider has heard. Whatever fails here is only told once more later.
-    async fn note_told(&self, told: &[Farewell]) {
-        let lock = self.lock_within(PATIENCE).await;
-        if let (false, Ok(Some(_)), Ok(Some(found))) = (told.is_empty(), &lock, self.load().await) {
-            let due = found.belongs_to(&self.0.owner) && !found.farewells().is_empty();
-            let kept = if due {
-                self.store(&found.told(told)).await
-            } else {
-                Ok(())
-            };
-            kept.unwrap_or_else(
-                |error| tracing::debug!(%error, "the sign-out is told again later"),
-            );
+    /// Takes from the place what the provider has heard. What fails here is only told once more later.
+    async fn note_told(&self, told: &[Farewell]) -> bool {
+        let Ok(Some(_lock)) = self.lock_within(LEAVING_PATIENCE).await else {
+            return false;
+        };
+        match self.load().await {
+            Ok(Some(found)) if found.belongs_to(&self.0.owner) && !found.farewells().is_empty() => {
+                self.store(&found.told(told)).await.is_ok()
+            }
+            found => found.is_ok(),
         }
     }
 

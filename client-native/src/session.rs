@@ -15,16 +15,13 @@ use tokio::{sync::watch, time::timeout};
 
 pub use self::request::Request;
 use crate::{
-    client::{Client, pause, warn_unkept},
+    client::{Client, LEAVING_PATIENCE, pause, warn_unkept},
     error::Error,
     storage::{Lock, StorageError},
 };
 
 /// How long a request waits for a renewal while its own token still has some life.
 const AHEAD_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How long signing out waits for another program's refresh before it goes on without the lock.
-const LEAVING_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Somebody who is signed in: requests with their token, renewed when it must be. Cheap to clone, and every clone is
 /// the same session.

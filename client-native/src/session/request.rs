@@ -141,7 +141,7 @@ impl Session {
         Ok((self.0.client.apis().execute(request).await?, spare))
     }
 
-    /// Whether the token may go there. A URL with a user's name in it may not be meant for whom it names.
+    /// Whether the token may go there. A redirect to a URL with a user's name in it means another user's request.
     fn permit(&self, url: &Url) -> Result<(), Error> {
         let origin = url.origin().ascii_serialization();
         let plain = url.username().is_empty() && url.password().is_none();
