@@ -17,6 +17,7 @@ use crate::{
     client::GrantType,
     error::Denied,
     id::{ClientId, Epoch, Salt, SessionId, Subject, Version},
+    pkce::Challenge,
     policy::Terms,
     scope::Scope,
     time::Timestamp,
@@ -146,9 +147,12 @@ pub enum State {
 /// What an active grant has handed out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Active {
-    /// The write that redeemed its code.
+    /// The write that redeemed its code; `None`: there was none, or it is long over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redeemed_by: Option<Version>,
+    /// What the verifier of a second redemption must match to count as one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
     /// How many access tokens were ever issued; the next one bears the next number.
     #[serde(rename = "n")]
     pub issued: u32,
@@ -287,7 +291,7 @@ impl Grant {
     pub fn active(terminus: Terminus, salt: Salt, terms: &Terms, now: Timestamp) -> (Self, Issued) {
         let state = State::Active(Active::default());
         let mut grant = Self::new(terminus, state, salt, terms, now, now);
-        let mut active = Active::begin(None, terms, grant.cap, now);
+        let mut active = Active::begin(terms, grant.cap, now);
         let issued = active.issue(&grant, None, terms, now);
         grant.state = State::Active(active);
         (grant, issued)
@@ -444,11 +448,9 @@ impl Grant {
 
 impl Active {
     /// What a grant has when it becomes active.
-    fn begin(redeemed_by: Option<Version>, terms: &Terms, cap: Timestamp, now: Timestamp) -> Self {
-        let line = terms.refreshes.then(|| Line::begin(terms, cap, now));
+    fn begin(terms: &Terms, cap: Timestamp, now: Timestamp) -> Self {
         Self {
-            redeemed_by,
-            line,
+            line: terms.refreshes.then(|| Line::begin(terms, cap, now)),
             ..Self::default()
         }
     }

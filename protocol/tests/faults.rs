@@ -2,7 +2,7 @@
 
 use countersign_protocol::{
     Denied, Timestamp, Version,
-    grant::{Grant, Input, Line, Output, State, step},
+    grant::{Grant, Input, Line, Output, Reason, State, step},
     policy::Terms,
 };
 
@@ -85,6 +85,18 @@ pub(crate) const ALL: &[Fault] = &[
         bounds: LOST,
         breaks: Invariant::HonestIsServed,
     },
+    wrong_step(
+        "a refused redemption burns the code",
+        refusal_burns_the_code,
+        LOST_CODE,
+        Invariant::HonestIsServed,
+    ),
+    wrong_step(
+        "a code alone is taken for its replay",
+        bare_code_is_a_replay,
+        LOST_CODE,
+        Invariant::HonestIsServed,
+    ),
     wrong_step(
         "a code works again",
         code_works_again,
@@ -258,6 +270,41 @@ fn code_works_again(grant: &Grant, input: Input<'_>, terms: &Terms, now: Timesta
         other => other,
     };
     step(grant, input, terms, now)
+}
+
+/// The refusal is written down as the grant's end.
+fn refused_for_good(grant: &Grant, denied: Denied, terms: &Terms, now: Timestamp) -> Stepped {
+    let end = Input::Revoke(Reason::CodeReplayed);
+    let (ended, _) = step(grant, end, terms, now)?;
+    Ok((ended, Output::Refused(denied)))
+}
+
+fn refusal_burns_the_code(
+    grant: &Grant,
+    input: Input<'_>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Stepped {
+    let is_pending = matches!(grant.state, State::Pending(_));
+    match step(grant, input, terms, now) {
+        Err(denied) if is_pending => refused_for_good(grant, denied, terms, now),
+        other => other,
+    }
+}
+
+fn bare_code_is_a_replay(
+    grant: &Grant,
+    input: Input<'_>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Stepped {
+    let is_active = matches!(grant.state, State::Active(_));
+    match step(grant, input, terms, now) {
+        Err(Denied::VerifierMissing) if is_active => {
+            refused_for_good(grant, Denied::CodeReplayed, terms, now)
+        }
+        other => other,
+    }
 }
 
 fn code_replay_is_only_refused(

@@ -27,6 +27,7 @@ const HONEST: Bounds = Bounds {
     jumps: &[1, 1, 2, 50, -1, -20],
     refreshes: 14,
     thefts: 0,
+    snoops: 2,
     lost_writes: 5,
     sign_out: false,
     races: true,

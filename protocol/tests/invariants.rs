@@ -14,7 +14,7 @@ type Stepped = Result<(Grant, Output), Denied>;
 /// An invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Invariant {
-    /// A code works once, and its replay ends what it gave.
+    /// A code works once, and its replay before its flow has ended ends what it gave.
     CodeOnce,
     /// There is one live head: who presents any other generation, later than a leeway after it was handed out, takes
     /// the line over or gets nothing. So two presentations of one token more than a leeway apart never both end in a
@@ -80,7 +80,7 @@ impl Onlooker<'_> {
         let replay = || match self.suppose(self.grant(), Shown::Code, now) {
             Ok((next, Output::Refused(_))) => self.is_over(&next, now),
             Ok(_) => false,
-            Err(_) => self.is_over(self.grant(), now),
+            Err(_) => self.world.past.flow_ended || self.is_over(self.grant(), now),
         };
         redemptions == 0 || (redemptions == 1 && replay())
     }

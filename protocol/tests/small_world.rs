@@ -29,6 +29,7 @@ const NOTHING: Bounds = Bounds {
     jumps: &[1],
     refreshes: 0,
     thefts: 0,
+    snoops: 0,
     lost_writes: 0,
     sign_out: false,
     races: false,
@@ -60,10 +61,11 @@ pub(crate) const LOST: Bounds = Bounds {
     ..NOTHING
 };
 
-/// The same from the code on.
+/// The same from the code on, which somebody else has seen.
 pub(crate) const LOST_CODE: Bounds = Bounds {
     start: Start::Code,
     refreshes: 2,
+    snoops: 1,
     lost_writes: 2,
     sign_out: true,
     ..NOTHING

@@ -27,6 +27,8 @@ mod sameness;
 pub(crate) const START: u64 = 1_000_000;
 /// The leeway.
 pub(crate) const LEEWAY: u64 = 2;
+/// From when on a code need not be known any more.
+const FLOW_ENDS: u64 = START + 60;
 const CODE: u64 = 2;
 const ACCESS: u64 = 3;
 const REDIRECT_URI: &str = "https://spa.test/cb";
@@ -169,6 +171,8 @@ pub(crate) struct Bounds {
     pub(crate) refreshes: u8,
     /// How many requests the thief sends.
     pub(crate) thefts: u8,
+    /// How often somebody shows the code who found it without its verifier.
+    pub(crate) snoops: u8,
     /// How many answers of the store are lost.
     pub(crate) lost_writes: u8,
     /// Whether the client may end the grant.
@@ -206,6 +210,7 @@ pub(crate) struct World {
     pub(crate) thief: Thief,
     pub(crate) past: Past,
     sent: u8,
+    snoops: u8,
     lost_writes: u8,
 }
 
@@ -214,6 +219,7 @@ pub(crate) struct World {
 pub(crate) enum Actor {
     Client,
     Thief,
+    Snoop,
 }
 
 /// A request on its way, or in the hands of a replica.
@@ -234,6 +240,7 @@ pub(crate) struct Request {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shown {
     Code,
+    BareCode,
     Refresh { generation: u32, narrow: bool },
     Access(u32),
     GiveBack(u32),
@@ -296,6 +303,8 @@ pub(crate) struct Past {
     pub(crate) to_thief: u32,
     /// How many requests got tokens for the code.
     pub(crate) redemptions: u8,
+    /// Whether the code was ever too old to be known any more.
+    pub(crate) flow_ended: bool,
     /// Whether the grant was ever revoked.
     pub(crate) revoked: bool,
     /// A refusal that the client did not deserve.
@@ -350,6 +359,8 @@ pub(crate) enum Move {
     Steal,
     /// The thief shows something that it has.
     Abuse(Shown),
+    /// Somebody shows the code without its verifier.
+    Snoop,
     /// A replica loads the record and decides the request at this place.
     Decide(usize),
     /// It swaps its decision in.
@@ -410,7 +421,7 @@ fn waiting(terms: &Terms) -> Grant {
         challenge: Some(pkce::pair(&[7; 32]).1),
     };
     let salt = Salt::from_bytes([0; 16]);
-    Grant::pending(terminus(), pending, salt, terms, at(START + 60), at(START))
+    Grant::pending(terminus(), pending, salt, terms, at(FLOW_ENDS), at(START))
 }
 
 impl World {
@@ -431,6 +442,7 @@ impl World {
             thief: Thief::default(),
             past: Past::default(),
             sent: 0,
+            snoops: 0,
             lost_writes: 0,
         };
         if bounds.start == Start::Line {
@@ -446,6 +458,7 @@ impl World {
         let mut moves = self.moves_of_replicas(bounds);
         moves.extend(self.moves_of_client(rules, bounds));
         moves.extend(self.moves_of_thief(bounds));
+        moves.extend((self.snoops < bounds.snoops).then_some(Move::Snoop));
         let within = START..=START + bounds.seconds;
         let clock = bounds.jumps.iter().copied();
         let clock = clock.filter(|jump| within.contains(&self.now.saturating_add_signed(*jump)));
@@ -595,6 +608,11 @@ impl World {
                 self.send(Actor::Thief, shown);
                 self.carry_out(rules, bounds);
             }
+            Move::Snoop => {
+                self.snoops += 1;
+                self.send(Actor::Snoop, Shown::BareCode);
+                self.carry_out(rules, bounds);
+            }
             Move::Decide(place) => self.decide(place, rules),
             Move::Swap(place) => self.swap(place, rules),
             Move::SwapUnanswered(place) => {
@@ -608,6 +626,7 @@ impl World {
     /// A clock that goes on drops what is then too late. One that is put back makes nothing younger.
     fn turn_clock(&mut self, jump: i64, rules: &Rules) {
         self.now = self.now.saturating_add_signed(jump);
+        self.past.flow_ended |= self.now >= FLOW_ENDS;
         if jump < 0 {
             for request in &mut self.requests {
                 request.sent = request.sent.saturating_add_signed(jump);
@@ -766,7 +785,7 @@ impl World {
         self.past.newest = self.past.newest.max(generation);
         match request.by {
             Actor::Client => self.past.to_client |= bit(generation),
-            Actor::Thief => self.past.to_thief |= bit(generation),
+            Actor::Thief | Actor::Snoop => self.past.to_thief |= bit(generation),
         }
     }
 
@@ -789,7 +808,7 @@ impl World {
 
     fn hand_over(&mut self, request: &Request, tokens: Tokens) {
         match request.by {
-            Actor::Thief => {
+            Actor::Thief | Actor::Snoop => {
                 self.thief.generations |= bit(tokens.generation);
                 self.thief.access |= bit(tokens.access);
             }
@@ -804,7 +823,7 @@ impl World {
         let request = self.requests.remove(place);
         self.past.witness.expired |= *denied == Denied::RefreshExpired;
         let is_exchange = matches!(request.shows, Shown::Code | Shown::Refresh { .. });
-        if request.by == Actor::Thief || !is_exchange {
+        if request.by != Actor::Client || !is_exchange {
             return;
         }
         if self.client.open == Some(request.id) {
@@ -843,10 +862,10 @@ fn present(
 ) -> Result<(Grant, Output), Denied> {
     let client = &FIXTURE.client;
     let input = match shown {
-        Shown::Code => Input::Redeem(Redemption {
+        Shown::Code | Shown::BareCode => Input::Redeem(Redemption {
             client,
             redirect_uri: Some(REDIRECT_URI),
-            verifier: Some(&FIXTURE.verifier),
+            verifier: (shown == Shown::Code).then_some(&FIXTURE.verifier),
             version,
             own,
         }),

@@ -60,23 +60,35 @@ pub(super) fn redeem(
     match &grant.state {
         State::Pending(pending) => {
             pending.check(redemption, now)?;
-            Ok(activate(grant, redemption.version, terms, now))
+            Ok(activate(grant, pending, redemption.version, terms, now))
         }
         State::Active(active) => {
-            let own = active
-                .redeemed_by
-                .is_some_and(|version| redemption.own.is_own(&version));
-            match active.again(grant, now).filter(|_| own) {
-                Some(issued) => Ok((grant.clone(), Output::Issued(issued))),
-                None => Ok(replayed(grant, now)),
+            let redeemed_by = active.redeemed_by.ok_or(Denied::CodeExpired)?;
+            // Without the verifier it is nobody's second redemption: who found the code in a history or a log can
+            // neither use it nor end what it gave.
+            check_verifier(active.challenge.as_ref(), redemption.verifier)?;
+            if !redemption.own.is_own(&redeemed_by) {
+                return Ok(replayed(grant, now));
             }
+            let again = active.again(grant, now).ok_or(Denied::CodeExpired)?;
+            Ok((grant.clone(), Output::Issued(again)))
         }
         State::Revoked(_) => Err(Denied::GrantRevoked),
     }
 }
 
-fn activate(grant: &Grant, version: Version, terms: &Terms, now: Timestamp) -> (Grant, Output) {
-    let mut active = Active::begin(Some(version), terms, grant.cap, now);
+fn activate(
+    grant: &Grant,
+    pending: &Pending,
+    version: Version,
+    terms: &Terms,
+    now: Timestamp,
+) -> (Grant, Output) {
+    let mut active = Active {
+        redeemed_by: Some(version),
+        challenge: pending.challenge.clone(),
+        ..Active::begin(terms, grant.cap, now)
+    };
     let issued = active.issue(grant, None, terms, now);
     (
         Grant {
@@ -87,7 +99,7 @@ fn activate(grant: &Grant, version: Version, terms: &Terms, now: Timestamp) -> (
     )
 }
 
-/// A code that comes twice has been stolen, and what it gave may be the thief's
+/// A code that comes twice, verifier and all, has been stolen, and what it gave may be the thief's
 /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
 fn replayed(grant: &Grant, now: Timestamp) -> (Grant, Output) {
     (
@@ -106,11 +118,17 @@ impl Pending {
             None if self.redirect_uri_named => return Err(Denied::RedirectUriOfCode),
             _ => {}
         }
-        match (&self.challenge, redemption.verifier) {
-            (Some(challenge), Some(verifier)) => challenge.verify(verifier),
-            (Some(_), None) => Err(Denied::VerifierMissing),
-            (None, Some(_)) => Err(Denied::VerifierUnexpected),
-            (None, None) => Ok(()),
-        }
+        check_verifier(self.challenge.as_ref(), redemption.verifier)
+    }
+}
+
+/// Whether the verifier is the challenge's, or neither was given
+/// ([RFC 9700 §2.1.1](https://www.rfc-editor.org/rfc/rfc9700#section-2.1.1)).
+fn check_verifier(challenge: Option<&Challenge>, verifier: Option<&Secret>) -> Result<(), Denied> {
+    match (challenge, verifier) {
+        (Some(challenge), Some(verifier)) => challenge.verify(verifier),
+        (Some(_), None) => Err(Denied::VerifierMissing),
+        (None, Some(_)) => Err(Denied::VerifierUnexpected),
+        (None, None) => Ok(()),
     }
 }

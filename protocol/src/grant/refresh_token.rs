@@ -125,6 +125,7 @@ pub(super) fn refresh(
         return Err(Denied::ScopeOfRepeat);
     }
     let mut active = active.clone();
+    active.forget_code(grant, now);
     let issued = active.answer(grant, &row, refresh.generation, scope, terms, now);
     Ok((
         Grant {
@@ -147,6 +148,13 @@ fn narrowed(grant: &Grant, asked: Option<&Scope>) -> Result<Option<Scope>, Denie
 }
 
 impl Active {
+    /// Drops what is known of the code, once nobody can redeem it again.
+    fn forget_code(&mut self, grant: &Grant, now: Timestamp) {
+        if now >= grant.flow_ends {
+            (self.redeemed_by, self.challenge) = (None, None);
+        }
+    }
+
     fn answer(
         &mut self,
         grant: &Grant,

@@ -144,6 +144,50 @@ fn a_redemption_whose_answer_was_lost_is_its_own_and_no_replay() {
     assert_eq!((after, again), (grant, first));
 }
 
+#[test]
+fn an_own_redemption_with_nothing_left_to_hand_out_is_no_replay() {
+    let (grant, verifier) = pending();
+    let (grant, _) = issued(redeem(&grant, Some(&verifier), NOW));
+    let client = public().client_id;
+    let redemption = Redemption {
+        client: &client,
+        redirect_uri: Some("https://spa.test/cb"),
+        verifier: Some(&verifier),
+        version: MINE,
+        own: &Drew(MINE),
+    };
+    let late = NOW + terms().access_token;
+    let again = step(&grant, Input::Redeem(redemption), &terms(), late);
+    assert_eq!(again, Err(Denied::CodeExpired));
+}
+
+/// A record that goes on for months does not remember its code for months.
+#[test]
+fn a_refresh_after_the_flow_forgets_the_code() {
+    let (grant, verifier) = pending();
+    let (grant, _) = issued(redeem(&grant, Some(&verifier), NOW));
+    let later = NOW + secs(600);
+    let (grant, _) = issued(refresh(&grant, 1, later));
+    assert_eq!(
+        redeem(&grant, Some(&verifier), later),
+        Err(Denied::CodeExpired)
+    );
+}
+
+/// Whoever found the code alone ends nobody's session with it.
+#[test]
+fn a_replay_without_the_verifier_changes_nothing() {
+    let (grant, verifier) = pending();
+    let (grant, _) = issued(redeem(&grant, Some(&verifier), NOW));
+    let wrong = Secret::new("x".repeat(43));
+    assert_eq!(redeem(&grant, None, NOW), Err(Denied::VerifierMissing));
+    assert_eq!(
+        redeem(&grant, Some(&wrong), NOW),
+        Err(Denied::VerifierMismatch)
+    );
+    assert!(refresh(&grant, 1, NOW).is_ok());
+}
+
 /// T3-T7: each refusal leaves the code as it was.
 #[test]
 fn a_refused_redemption_changes_nothing() {
@@ -513,6 +557,9 @@ fn a_grant_is_small_on_disk() {
     let (grant, _) = active();
     let (grant, _) = issued(refresh(&grant, 1, NOW));
     let json = serde_json::to_string(&grant).unwrap();
-    assert!(json.len() < 450, "{} bytes: {json}", json.len());
+    assert!(json.len() < 500, "{} bytes: {json}", json.len());
     assert_eq!(serde_json::from_str::<Grant>(&json).unwrap(), grant);
+    let (grant, _) = issued(refresh(&grant, 2, NOW + secs(600)));
+    let json = serde_json::to_string(&grant).unwrap();
+    assert!(json.len() < 350, "{} bytes: {json}", json.len());
 }

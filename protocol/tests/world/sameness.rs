@@ -18,7 +18,8 @@ impl Hash for World {
         let client = &self.client;
         (client.kept, client.before, client.received, client.late).hash(hasher);
         (client.open.is_some(), client.has_code).hash(hasher);
-        (client.refreshes, client.signed_out, &self.thief).hash(hasher);
+        (client.refreshes, client.signed_out).hash(hasher);
+        (&self.thief, self.snoops).hash(hasher);
         let past = &self.past;
         self.hash_moment(past.handed_out, hasher);
         (past.newest, past.to_client, past.to_thief).hash(hasher);
