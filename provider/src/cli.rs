@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 mod client;
+mod doctor;
 mod failure;
 mod grant;
 mod key;
@@ -46,6 +47,8 @@ enum Command {
     Serve(Box<Serving>),
     #[command(flatten)]
     Manage(Manage),
+    /// Look at everything that a server needs, and say what to do
+    Doctor(Box<Serving>),
     /// Print a script that completes this command's words in a shell
     Completions {
         /// Which shell
@@ -96,6 +99,10 @@ fn execute(cli: Cli, environment: Serving) -> Result<(), Failure> {
         Command::Manage(command) => {
             let config = Config::load(cli.place, environment)?;
             runtime()?.block_on(manage(command, &config, output))
+        }
+        Command::Doctor(serving) => {
+            let config = Config::load(cli.place, *serving)?;
+            runtime()?.block_on(doctor::run(&config, output))
         }
         Command::Completions { shell } => complete(shell),
     }

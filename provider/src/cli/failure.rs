@@ -108,6 +108,9 @@ pub(crate) enum Failure {
         "no certificate can be made for the issuer's host: {0}; give files by --tls-cert and --tls-key"
     )]
     AdHoc(#[source] io::Error),
+    /// Something is amiss.
+    #[error("{0} of these checks found something to do")]
+    Unwell(usize),
     /// The server stopped by itself.
     #[error("the server stopped: {0}")]
     Serve(#[source] io::Error),

@@ -100,8 +100,8 @@ fn describe(info: &GrantInfo) -> Value {
         "subject": grant.subject,
         "grant_type": grant.grant_type,
         "scope": grant.scope,
-        "issued": grant.issued,
-        "ends": grant.cap,
+        "issued": grant.issued.to_string(),
+        "ends": grant.cap.to_string(),
         "holds": info.holds,
     })
 }

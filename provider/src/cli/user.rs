@@ -171,7 +171,7 @@ fn describe(user: &UserInfo) -> Value {
         "admin": profile.admin,
         "disabled": user.disabled,
         "has_password": user.has_password,
-        "created": user.created,
+        "created": user.created.map(|created| created.to_string()),
     })
 }
 
