@@ -4,6 +4,8 @@
 mod audit;
 mod authorize;
 mod browser;
+#[cfg(feature = "cli")]
+mod cli;
 mod consent;
 mod examples;
 mod guard;
