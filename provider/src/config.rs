@@ -15,7 +15,7 @@ use countersign_protocol::{
     discovery::{Distrust, Issuer, PlainHttp},
     policy::Policy,
 };
-use countersign_provider::{keys::MasterKey, store::Kind, users::ListedUser};
+use countersign_provider::{Paths, keys::MasterKey, store::Kind, users::ListedUser};
 use ipnet::IpNet;
 
 mod client;
@@ -23,6 +23,7 @@ mod file;
 mod flags;
 mod invalid;
 mod lifetimes;
+mod paths;
 mod user;
 mod values;
 
@@ -53,6 +54,7 @@ pub(crate) struct Config {
     pub(crate) log_format: LogFormat,
     pub(crate) demo: bool,
     pub(crate) policy: Policy,
+    pub(crate) paths: Paths,
     pub(crate) clients: Vec<Client>,
     pub(crate) users: Vec<ListedUser>,
 }
@@ -109,6 +111,7 @@ impl Config {
             log_format: serving.log_format.or(file.log_format).unwrap_or_default(),
             demo: serving.demo,
             policy,
+            paths: file.paths.paths(),
             clients,
             users,
         };

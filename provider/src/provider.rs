@@ -125,6 +125,12 @@ impl Provider {
         routes::well_known(self.endpoints.clone(), &self.issuer_path)
     }
 
+    /// `/livez` and `/readyz` for the host's root, where orchestrators look for them. [`Provider::router`] has them too: this
+    /// is for an issuer with a path.
+    pub fn health(&self) -> Router {
+        routes::health_at_root(self.endpoints.clone())
+    }
+
     /// Adds to pages of an application's own the headers that every answer of the provider bears, where they have not set
     /// them: not framed, not guessed at, no script, no referrer, no opener.
     pub fn lock_down(&self, router: Router) -> Router {

@@ -63,17 +63,28 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
         (Endpoint::Introspect, any(introspect::introspect)),
         (Endpoint::Revoke, any(revoke::revoke)),
     ];
-    let fixed = Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz));
-    let router = at.into_iter().fold(fixed, |router, (endpoint, handler)| {
-        match front.paths().of(endpoint) {
-            Some(path) => router.route(path, handler),
-            None => router,
-        }
-    });
+    let router = at
+        .into_iter()
+        .fold(health(), |router, (endpoint, handler)| {
+            match front.paths().of(endpoint) {
+                Some(path) => router.route(path, handler),
+                None => router,
+            }
+        });
     let router = router.with_state(endpoints);
     secure(router, front)
+}
+
+/// Whether the process lives and can serve: at the host's root too, where the issuer has a path.
+pub(crate) fn health_at_root(endpoints: Endpoints) -> Router {
+    let front = endpoints.front.clone();
+    secure(health().with_state(endpoints), front)
+}
+
+fn health() -> Router<Endpoints> {
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
 }
 
 /// What belongs at the host's root: metadata, behind whose well-known name the issuer's path is appended

@@ -98,7 +98,7 @@ fn announce(
 fn app(provider: &Provider, issuer: &Issuer, demo: Option<&Demo>) -> Result<Router, Failure> {
     let mut app = match issuer.path() {
         "" => provider.router(),
-        path => Router::new().nest(path, provider.router()),
+        path => provider.health().nest(path, provider.router()),
     };
     if let Some(demo) = demo {
         app = app.merge(demo.routes(provider)?);

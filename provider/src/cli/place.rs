@@ -39,6 +39,7 @@ pub(crate) fn build(config: &Config, issuer: &str) -> Result<Builder, Failure> {
         .clients(config.clients.iter().cloned())
         .list_users(config.users.iter().cloned())
         .policy(config.policy.clone())
+        .paths(config.paths.clone())
         .proxies(config.proxies.iter().copied());
     Ok(match &config.templates {
         Some(folder) => builder.pages(Pages::from_folder(host(issuer), folder)?),

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::{
     ClientSpec, Invalid,
     lifetimes::LifetimeSpec,
+    paths::PathSpec,
     user::UserSpec,
     values::{LogFormat, Network, Span, Stores, TlsMode, several},
 };
@@ -45,6 +46,7 @@ pub(super) struct File {
     pub(super) unknown_scope: Option<UnknownScope>,
     pub(super) keep_grants: Option<bool>,
     pub(super) lifetimes: LifetimeSpec,
+    pub(super) paths: PathSpec,
     client: Vec<ClientSpec>,
     user: Vec<UserSpec>,
 }

@@ -161,18 +161,39 @@ impl<'de> Deserialize<'de> for Stores {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stores, A::Error> {
                 let mut stores = Vec::new();
-                while let Some((kind, url)) = map.next_entry::<String, String>()? {
-                    if kind == "all" {
-                        stores.push(url);
-                        continue;
-                    }
-                    kind.parse::<Kind>().map_err(serde::de::Error::custom)?;
-                    stores.push(format!("{kind}={url}"));
+                while let Some((of, url)) = map.next_entry::<Of, String>()? {
+                    stores.push(match of {
+                        Of::All => url,
+                        Of::One(kind) => format!("{kind}={url}"),
+                    });
                 }
                 Ok(Stores(stores))
             }
         }
         deserializer.deserialize_any(Reader)
+    }
+}
+
+/// Of which records: a key in the file's table of stores.
+enum Of {
+    All,
+    One(Kind),
+}
+
+impl FromStr for Of {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            kind => kind.parse().map(Self::One),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Of {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        from_text(deserializer, "a kind of record, or all")
     }
 }
 

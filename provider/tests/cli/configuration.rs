@@ -35,7 +35,7 @@ fn a_mistake_in_the_file_is_told_with_line_key_value_and_remedy() {
         ),
         (
             "[store]\nusers = \"memory:\"",
-            "c.toml:2: store: \"users\" is no kind of record; the kinds are grant, revoked, client, user, subject, \
+            "c.toml:2: store.users: \"users\" is no kind of record; the kinds are grant, revoked, client, user, subject, \
              session, consent, key, replay, limit",
         ),
         (
@@ -210,6 +210,28 @@ fn what_stands_in_the_file_is_changed_there() {
     }
     let off = [&["client", "disable", "svc"][..], &config].concat();
     assert!(run(&folder, &off).status.success());
+}
+
+/// Seed S0: the token endpoint at any path.
+#[test]
+fn seed_an_endpoint_is_mounted_elsewhere_or_switched_off() {
+    let text = "store = \"memory:\"\n[paths]\ntoken = \"/login\"\nintrospect = false";
+    let folder = with_file(text);
+    let server = Server::start(&folder, &["--config", "c.toml"]);
+    assert_eq!(
+        server.post("/login", &[], "grant_type=password").status,
+        401
+    );
+    assert_eq!(server.post("/oauth/token", &[], "").status, 404);
+    assert_eq!(server.post("/oauth/introspect", &[], "").status, 404);
+    let metadata = server
+        .get("/.well-known/oauth-authorization-server", &[])
+        .json();
+    let login = format!("{}/login", server.issuer());
+    assert_eq!(metadata["token_endpoint"], login);
+    assert!(metadata.get("introspection_endpoint").is_none());
+    assert!(refusal_of("[paths]\ntoken = 5").contains("c.toml:2: paths.token: "));
+    assert!(refusal_of("[paths]\ntoken = \"login\"").contains("login"));
 }
 
 /// The policy of the provider is set by flag, variable or file.

@@ -1,6 +1,7 @@
 //! The command as a process, and just enough of HTTP to talk to what it serves.
 
 use std::{
+    fmt::Write as _,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio},
@@ -194,9 +195,9 @@ pub(super) fn ask(address: SocketAddr, line: &str, headers: &[&str], body: &str)
     };
     let mut request = format!("{line}\r\n{host}connection: close\r\n");
     for header in headers {
-        request += &format!("{header}\r\n");
+        write!(request, "{header}\r\n").unwrap();
     }
-    request += &format!("content-length: {}\r\n\r\n{body}", body.len());
+    write!(request, "content-length: {}\r\n\r\n{body}", body.len()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
