@@ -6,7 +6,7 @@
 //!
 //! # Adding a grant
 //! A grant type is a file here with its request; [`TokenRequest`] gets its variant, and
-//! [`GrantType`](crate::client::GrantType) its name. What it yields is an active [`Grant`] ([`Grant::active`]), one that
+//! [`GrantType`] its name. What it yields is an active [`Grant`] ([`Grant::active`]), one that
 //! waits for its code ([`Grant::pending`]), or a [`Carried`] one when no more than one access token can come of it.
 
 use std::time::Duration;
