@@ -98,10 +98,12 @@ fn execute(cli: Cli, environment: Serving) -> Result<(), Failure> {
         }
         Command::Manage(command) => {
             let config = Config::load(cli.place, environment)?;
+            log::start_if_asked(&config)?;
             runtime()?.block_on(manage(command, &config, output))
         }
         Command::Doctor(serving) => {
             let config = Config::load(cli.place, *serving)?;
+            log::start_if_asked(&config)?;
             runtime()?.block_on(doctor::run(&config, output))
         }
         Command::Completions { shell } => complete(shell),

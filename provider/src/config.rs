@@ -50,7 +50,7 @@ pub(crate) struct Config {
     pub(crate) proxies: Vec<IpNet>,
     pub(crate) templates: Option<PathBuf>,
     pub(crate) drain: Duration,
-    pub(crate) log: String,
+    pub(crate) log: Option<String>,
     pub(crate) log_format: LogFormat,
     pub(crate) demo: bool,
     pub(crate) policy: Policy,
@@ -107,7 +107,7 @@ impl Config {
             templates: serving.templates.or(file.templates),
             // A balancer that looks every second has seen it by then.
             drain: (serving.drain.or(file.drain)).map_or(Duration::from_secs(1), Into::into),
-            log: serving.log.or(file.log).unwrap_or("info".into()),
+            log: serving.log.or(file.log),
             log_format: serving.log_format.or(file.log_format).unwrap_or_default(),
             demo: serving.demo,
             policy,

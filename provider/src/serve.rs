@@ -9,9 +9,9 @@ use std::{
 use axum::{Router, middleware};
 use axum_server::{Handle, Server};
 use countersign_protocol::discovery::{Issuer, PlainHttp};
-use countersign_provider::{BuildError, Provider};
+use countersign_provider::{BuildError, Provider, store::Kind};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     cli::{Failure, Output, place},
@@ -47,8 +47,10 @@ pub(crate) async fn serve(config: Config, output: Output) -> Result<(), Failure>
     let app = app(&provider, &issuer, demo.as_ref())?;
 
     let handle = Handle::new();
-    tokio::spawn(end(provider.clone(), config.drain, handle.clone()));
+    let signals = Signals::catch().map_err(Failure::Serve)?;
+    tokio::spawn(end(signals, provider.clone(), config.drain, handle.clone()));
     let server = axum_server::from_tcp(listener).map_err(Failure::Serve)?;
+    warn(&config, &issuer);
     announce(output, &issuer, address, demo.as_ref())?;
     limit(server)
         .acceptor(connection::Acceptor::new(tls))
@@ -67,14 +69,24 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
 
 fn issuer(config: &Config, address: SocketAddr) -> Result<Issuer, Failure> {
     let issuer = Issuer::parse(&config.issuer(address)?, PlainHttp::Loopback);
-    let issuer = issuer.map_err(BuildError::Issuer)?;
-    if issuer.as_str().starts_with("http://") {
+    Ok(issuer.map_err(BuildError::Issuer)?)
+}
+
+/// Says what is good for trying things and for nothing else.
+fn warn(config: &Config, issuer: &Issuer) {
+    let issuer = issuer.as_str();
+    if issuer.starts_with("http://") {
         tracing::warn!(
-            issuer = issuer.as_str(),
-            "plain http: cookies are not marked as secure; it is for trying things on this machine only"
+            issuer,
+            "plain http: cookies bear neither Secure nor __Host-; for programs and browsers of this machine only"
         );
     }
-    Ok(issuer)
+    let forgotten = Kind::ALL.into_iter().filter(|kind| config.forgets(*kind));
+    let forgotten: Vec<_> = forgotten.map(Kind::as_str).collect();
+    if !forgotten.is_empty() {
+        let kinds = forgotten.join(", ");
+        tracing::warn!(kinds, "kept in memory: these records end with this process");
+    }
 }
 
 /// Says where it serves, and with what to try it.
@@ -126,27 +138,43 @@ fn limit(mut server: Server<SocketAddr>) -> Server<SocketAddr> {
         })
 }
 
-/// Waits for a signal, and ends what runs. SIGTERM comes from a machine: readiness says no for a while first, so that a
-/// balancer sends nothing new. SIGINT comes from a person, who waits for it. A second signal ends all at once.
-async fn end(provider: Provider, drain: Duration, handle: Handle<SocketAddr>) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let drain = tokio::select! {
-        _ = terminate.recv() => drain,
-        _ = interrupt.recv() => Duration::ZERO,
-    };
+/// The signals that end a server. From when they are caught on, none of them ends the process in the midst of a request.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// The next one; whether a person sent it, who waits.
+    async fn next(&mut self) -> bool {
+        tokio::select! {
+            _ = self.terminate.recv() => false,
+            _ = self.interrupt.recv() => true,
+        }
+    }
+}
+
+/// Waits for a signal, and ends what runs. After one from a machine readiness says no for a while first, so that a balancer
+/// sends nothing new. Each further signal cuts short what is waited for.
+async fn end(
+    mut signals: Signals,
+    provider: Provider,
+    drain: Duration,
+    handle: Handle<SocketAddr>,
+) {
+    let from_person = signals.next().await;
+    let drain = if from_person { Duration::ZERO } else { drain };
     provider.authority().leave();
     tracing::info!("ending: no new connections after {drain:?}");
-    tokio::select! {
-        () = tokio::time::sleep(drain) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    let _ = tokio::time::timeout(drain, signals.next()).await;
     handle.graceful_shutdown(Some(GRACE));
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     handle.shutdown();
-    Ok(())
 }

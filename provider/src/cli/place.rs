@@ -70,6 +70,9 @@ pub(crate) fn store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Fa
 
 /// Makes the folder, for this user alone, unless it is there.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
+    if path.exists() && !path.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     // That it may be read shows here, before an engine says so in words of its own.
     path.read_dir().map(drop)

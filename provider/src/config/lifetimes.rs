@@ -99,3 +99,47 @@ pub(super) fn check(lifetimes: &Lifetimes) -> Result<(), Invalid> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<Lifetimes, String> {
+        let mut lifetimes = Lifetimes::default();
+        text.parse::<LifetimeSpec>()?.apply(&mut lifetimes);
+        check(&lifetimes).map_err(|error| error.to_string())?;
+        Ok(lifetimes)
+    }
+
+    #[test]
+    fn what_is_set_goes_before_the_default() {
+        let lifetimes = checked("access_token=5min,leeway=0s").unwrap();
+        assert_eq!(lifetimes.access_token, Duration::from_mins(5));
+        assert_eq!(lifetimes.leeway, Duration::ZERO);
+        assert_eq!(lifetimes.refresh_cap, Lifetimes::default().refresh_cap);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_to_is_refused() {
+        for (text, says) in [
+            ("code=61s", "lifetimes.code must be at most 60s"),
+            (
+                "access_token=0s",
+                "lifetimes.access_token must be at least 1s",
+            ),
+            (
+                "refresh_cap=20years",
+                "lifetimes.refresh_cap must be at most 10 years",
+            ),
+            (
+                "refresh_idle=100days",
+                "must not be longer than refresh_cap",
+            ),
+            ("session_idle=31days", "must not be longer than session_cap"),
+            ("cookie=1h", "there are code, access_token"),
+        ] {
+            let error = checked(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

@@ -274,3 +274,60 @@ where
     }
     deserializer.deserialize_str(Reader(expected, PhantomData))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stores(text: &str) -> Result<Vec<String>, String> {
+        text.parse().map(|Stores(stores)| stores)
+    }
+
+    #[test]
+    fn a_store_is_for_all_kinds_or_for_one() {
+        assert_eq!(stores("sqlite:a=b.db"), Ok(vec!["sqlite:a=b.db".into()]));
+        assert_eq!(stores("grant=memory:"), Ok(vec!["grant=memory:".into()]));
+        assert!(
+            stores("grants=memory:")
+                .unwrap_err()
+                .contains("the kinds are")
+        );
+    }
+
+    #[test]
+    fn a_variable_holds_several_stores_and_a_path_may_hold_blanks() {
+        let two = ["memory:", "grant=sqlite:g.db"].map(str::to_owned);
+        assert_eq!(stores("memory: grant=sqlite:g.db"), Ok(two.to_vec()));
+        let one = "sqlite:/My Files/a.db";
+        assert_eq!(stores(one), Ok(vec![one.into()]));
+    }
+
+    #[test]
+    fn a_network_may_be_a_single_address() {
+        let network = |text: &str| text.parse().map(|Network(net)| net.to_string());
+        assert_eq!(network("10.0.0.0/8"), Ok("10.0.0.0/8".into()));
+        assert_eq!(network("::1"), Ok("::1/128".into()));
+        assert!(network("lan").is_err());
+    }
+
+    #[test]
+    fn a_duration_is_written_as_people_write_it() {
+        let span = |text: &str| text.parse().map(|Span(span)| span.as_secs());
+        assert_eq!(span("90s"), Ok(90));
+        assert_eq!(span("1h 30min"), Ok(5400));
+        assert_eq!(span("30days"), Ok(2_592_000));
+        assert!(span("10").is_err());
+        assert!(span("soon").is_err());
+    }
+
+    #[test]
+    fn a_name_is_one_that_the_wire_knows() {
+        use countersign_protocol::client::GrantType;
+        assert_eq!(by_name("password"), Ok(GrantType::Password));
+        assert!(
+            by_name::<GrantType>("trust")
+                .unwrap_err()
+                .contains("`password`")
+        );
+    }
+}

@@ -170,3 +170,62 @@ fn sorry(reads_pages: bool, id: &RequestId) -> Response {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, middleware, routing::get};
+    use http_body_util::BodyExt as _;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn defective() -> &'static str {
+        panic!("a secret that a defect knows");
+    }
+
+    async fn ask(accept: &'static str) -> (Response, String) {
+        let app = Router::new()
+            .route("/", get(defective))
+            .layer(middleware::from_fn(observe));
+        let request = Request::builder().header(ACCEPT, accept);
+        let request = request.body(Body::empty()).unwrap();
+        let (parts, body) = app.oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        (Response::from_parts(parts, Body::empty()), text)
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_to_a_program() {
+        let (response, body) = ask("*/*").await;
+        assert_eq!(response.status(), 500);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        assert_eq!(body, r#"{"error":"server_error"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_to_a_person_with_the_name_of_the_request() {
+        let (response, body) = ask("text/html,*/*").await;
+        assert_eq!(response.status(), 500);
+        let id = response.headers()[REQUEST_ID].to_str().unwrap();
+        assert!(body.contains(id), "{body}");
+        assert!(!body.contains("secret"), "{body}");
+    }
+
+    #[test]
+    fn what_programs_ask_for_is_logged_only_when_it_fails() {
+        assert_eq!(level("/oauth/token", 200), Level::DEBUG);
+        assert_eq!(level("/oauth/token", 401), Level::DEBUG);
+        assert_eq!(level("/oauth/token", 503), Level::WARN);
+        assert_eq!(level("/auth/oauth/authorize", 302), Level::INFO);
+        assert_eq!(level("/readyz", 503), Level::DEBUG);
+    }
+
+    #[test]
+    fn each_request_has_a_name_of_its_own() {
+        let (one, other) = (RequestId::next().to_string(), RequestId::next().to_string());
+        assert_ne!(one, other);
+        assert_eq!(one.split('-').next(), other.split('-').next());
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum_server::tls_rustls::RustlsConfig;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{cli::Failure, config::Tls};
 
@@ -23,7 +23,8 @@ pub(super) async fn configure(tls: &Tls, host: &str) -> Result<Option<RustlsConf
             let files = Files::new(cert, key);
             let config = RustlsConfig::from_pem_file(cert, key).await;
             let config = config.map_err(|cause| files.refuse(cause))?;
-            tokio::spawn(files.follow(config.clone()));
+            let hangup = signal(SignalKind::hangup()).map_err(Failure::Serve)?;
+            tokio::spawn(files.follow(hangup, config.clone()));
             Ok(Some(config))
         }
     }
@@ -62,8 +63,7 @@ impl Files {
     }
 
     /// Reads the files again when they have changed, and when SIGHUP says so. A pair that is no good changes nothing.
-    async fn follow(mut self, config: RustlsConfig) -> io::Result<()> {
-        let mut hangup = signal(SignalKind::hangup())?;
+    async fn follow(mut self, mut hangup: Signal, config: RustlsConfig) {
         loop {
             let told = tokio::select! {
                 told = hangup.recv() => told.is_some(),

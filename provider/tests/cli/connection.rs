@@ -77,6 +77,31 @@ fn a_large_head_is_refused() {
     assert_eq!(server.get("/livez", &[&fits]).status, 200);
 }
 
+/// F15: at most 100 requests at once on a connection of HTTP/2, and heads of at most 16 KiB, are announced.
+#[test]
+fn http_2_has_its_bounds() {
+    let folder = tempdir().unwrap();
+    let server = Server::start(&folder, &["--store", "memory:"]);
+    let mut stream = connect(&server);
+    let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    stream
+        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        .unwrap();
+    stream.write_all(&empty_settings).unwrap();
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).unwrap();
+    assert_eq!(head[3], 4, "the first frame is the settings");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).unwrap();
+    let value = |name: u8| {
+        let mut pairs = settings.chunks(6);
+        let found = pairs.find(|pair| pair[..2] == [0, name]).unwrap();
+        u32::from_be_bytes(found[2..].try_into().unwrap())
+    };
+    assert_eq!(value(3), 100);
+    assert_eq!(value(6), 16 * 1024);
+}
+
 fn client(server: &Server, cert: Option<&str>) -> reqwest::Client {
     let builder = reqwest::Client::builder()
         .no_proxy()

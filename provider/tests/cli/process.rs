@@ -59,12 +59,9 @@ pub(super) fn refusal(folder: &TempDir, arguments: &[&str]) -> String {
 pub(super) fn refused(arguments: &[&str], output: &Output) -> String {
     let text = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-    // The log stands there too, each of its lines with the time in front.
-    let lines: Vec<_> = (text.lines())
-        .filter(|line| line.starts_with("countersign: "))
-        .collect();
-    assert_eq!(lines.len(), 1, "{arguments:?}: {text}");
-    lines[0].to_owned()
+    assert_eq!(text.lines().count(), 1, "{arguments:?}: {text}");
+    assert!(text.starts_with("countersign: "), "{arguments:?}: {text}");
+    text.trim_end().to_owned()
 }
 
 /// A server that ends with the test.
