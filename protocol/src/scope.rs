@@ -84,8 +84,16 @@ impl FromStr for Scope {
 impl TryFrom<String> for Scope {
     type Error = Denied;
 
+    /// As it stands in a record, where a union may name more than [`MAX_TOKENS`].
     fn try_from(value: String) -> Result<Self, Denied> {
-        value.parse()
+        if value
+            .split(' ')
+            .all(|token| token.is_empty() || is_token(token))
+        {
+            Ok(value.split(' ').collect())
+        } else {
+            Err(Denied::ScopeMalformed)
+        }
     }
 }
 
@@ -134,6 +142,18 @@ mod tests {
             .collect::<Vec<_>>()
             .join(" ");
         assert_eq!(many.parse::<Scope>(), Err(Denied::ScopeMalformed));
+    }
+
+    #[test]
+    fn what_was_agreed_to_over_the_years_can_be_read_again() {
+        let many = |from: usize| {
+            let tokens = (from..from + MAX_TOKENS).map(|n| n.to_string());
+            scope(&tokens.collect::<Vec<_>>().join(" "))
+        };
+        let union = many(0).union(&many(MAX_TOKENS));
+        let json = serde_json::to_string(&union).unwrap();
+        assert_eq!(serde_json::from_str::<Scope>(&json).unwrap(), union);
+        assert!(serde_json::from_str::<Scope>(r#""a \ b""#).is_err());
     }
 
     #[test]
