@@ -327,6 +327,10 @@ impl Client {
         {
             return refuse("default_scope names a scope that scope lacks".into());
         }
+        let own = &self.lifetimes;
+        if [own.access_token, own.refresh_idle, own.refresh_cap].contains(&Some(0)) {
+            return refuse("a lifetime must be at least 1 second (only leeway may be 0)".into());
+        }
         for uri in &self.redirect_uris {
             check_redirect_uri(uri, self.application_type)?;
         }
@@ -366,9 +370,11 @@ fn check_redirect_uri(uri: &str, application_type: ApplicationType) -> Result<()
     }
     if uri
         .chars()
-        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '\\' | '*' | '#'))
+        .any(|c| !c.is_ascii_graphic() || matches!(c, '\\' | '*' | '#' | '"' | '<' | '>'))
     {
-        return refuse("must have no fragment, wildcard, backslash or white space");
+        return refuse(
+            "must be ASCII without a fragment, wildcard, backslash, quote or white space",
+        );
     }
     let Ok(url) = url::Url::parse(uri) else {
         return refuse("is not an absolute URI");
@@ -376,16 +382,28 @@ fn check_redirect_uri(uri: &str, application_type: ApplicationType) -> Result<()
     if !url.username().is_empty() || url.password().is_some() {
         return refuse("must not carry a user name");
     }
-    let written_out = uri.starts_with(&format!("{}://", url.scheme()));
     match url.scheme() {
-        "https" if written_out && url.has_host() => Ok(()),
-        "http" if written_out && is_loopback(&url) => Ok(()),
-        "http" | "https" => refuse("must be https (plain http is for loopback addresses alone)"),
+        "https" | "http" if !names_host(uri, &url) => {
+            refuse("must write its host plainly, in lower case")
+        }
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => refuse("must be https (plain http is for loopback addresses alone)"),
         scheme if application_type == ApplicationType::Native && scheme.contains('.') => Ok(()),
         _ => refuse(
             "must be https; a native client's own scheme is a reversed domain name with a dot",
         ),
     }
+}
+
+/// Whether the host stands in the text as every parser reads it: so nobody is led elsewhere by a parser that is more
+/// lenient than ours, and the origin can be cut out of the text.
+fn names_host(uri: &str, url: &url::Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    let rest = uri.strip_prefix(&format!("{}://{host}", url.scheme()));
+    let ends = |rest: &str| rest.is_empty() || rest.starts_with([':', '/', '?']);
+    !host.is_empty() && host.bytes().all(plain) && rest.is_some_and(ends)
 }
 
 fn is_loopback(url: &url::Url) -> bool {
@@ -573,6 +591,13 @@ pub(crate) mod tests {
                 origins: vec!["*".into()],
                 ..web()
             },
+            Client {
+                lifetimes: ClientLifetimes {
+                    access_token: Some(0),
+                    ..ClientLifetimes::default()
+                },
+                ..web()
+            },
         ];
         for client in refused {
             assert!(client.check().is_err(), "{client:?}");
@@ -593,9 +618,22 @@ pub(crate) mod tests {
             "javascript:alert(1)",
             "data:text/html,x",
             "app:/cb",
+            "https://web.test:x@web.test/cb",
             "/cb",
             "https://web.test\\cb",
             "https://web.test/c b",
+            "https://@web.test/cb",
+            "https://web.test:x@evil.test/cb",
+            "https:///web.test/cb",
+            "https://WEB.test/cb",
+            "https://web.test;script-src/cb",
+            "https://web.test,evil.test/cb",
+            "https://wéb.test/cb",
+            "https://web.test/\u{202e}",
+            "https://%77eb.test/cb",
+            "http://0x7f000001/cb",
+            "http://127.1/cb",
+            "https://web.test/\"",
         ] {
             let client = Client {
                 redirect_uris: vec![bad.into()],
@@ -605,6 +643,10 @@ pub(crate) mod tests {
         }
         for good in [
             "https://web.test/cb?a=1",
+            "https://web.test",
+            "https://web.test:8443/cb",
+            "https://xn--wb-bja.test/cb",
+            "http://127.0.0.1/cb",
             "http://localhost:3000/cb",
             "http://[::1]/cb",
         ] {
