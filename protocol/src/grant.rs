@@ -277,14 +277,13 @@ impl Grant {
         flow_ends: Timestamp,
         now: Timestamp,
     ) -> Self {
-        Self::new(
-            terminus,
-            State::Pending(pending),
-            salt,
-            terms,
-            flow_ends,
-            now,
-        )
+        let state = State::Pending(pending);
+        let mut grant = Self::new(terminus, state, salt, terms, flow_ends, now);
+        if !terms.goes_on() {
+            // Or a token would live the shorter the longer its code waited.
+            grant.cap = grant.cap + terms.code;
+        }
+        grant
     }
 
     /// A grant that yields tokens at once, and its first ones.
@@ -305,11 +304,6 @@ impl Grant {
         flow_ends: Timestamp,
         now: Timestamp,
     ) -> Self {
-        let life = if terms.refreshes || terms.slides {
-            terms.refresh_cap
-        } else {
-            terms.access_token
-        };
         Self {
             client: terminus.client,
             subject: terminus.subject,
@@ -320,7 +314,7 @@ impl Grant {
             session: terminus.session,
             auth_time: terminus.auth_time,
             issued: now,
-            cap: now + life,
+            cap: now + terms.grant(),
             flow_ends,
             state,
         }

@@ -53,7 +53,7 @@ impl Default for Lifetimes {
     }
 }
 
-/// A client's own lifetimes, in seconds; `None`: the provider's.
+/// A client's own lifetimes, in seconds; `None`: the provider's. More than [`Policy::longest`] is cut to that.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClientLifetimes {
@@ -179,11 +179,27 @@ pub struct Terms {
     pub live: usize,
 }
 
+impl Terms {
+    /// Whether a grant outlives its first access token.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.refreshes || self.slides
+    }
+
+    /// How long a grant lives at most, from its first access token on.
+    pub(crate) fn grant(&self) -> Duration {
+        if self.goes_on() {
+            self.refresh_cap
+        } else {
+            self.access_token
+        }
+    }
+}
+
 impl Policy {
     /// What holds for a client's grants with a user.
     pub fn terms(&self, client: &Client) -> Terms {
         let own = &client.lifetimes;
-        let pick = |own: Option<u64>, provider| own.map_or(provider, Duration::from_secs);
+        let pick = |own, provider| self.cut(own).unwrap_or(provider);
         let rotates = match client.rotate.unwrap_or(self.rotate) {
             Rotate::Always => true,
             Rotate::Never => false,
@@ -205,12 +221,17 @@ impl Policy {
 
     /// What holds for a client that acts for itself: no refresh token, a lifetime of its own.
     pub fn terms_of_client_itself(&self, client: &Client) -> Terms {
-        let own = client.lifetimes.access_token.map(Duration::from_secs);
+        let own = self.cut(client.lifetimes.access_token);
         Terms {
             access_token: own.unwrap_or(self.lifetimes.client_credentials),
             refreshes: false,
             ..self.terms(client)
         }
+    }
+
+    /// A client's own lifetime, cut to what keys and the marks of deleted clients and subjects are kept for.
+    fn cut(&self, own: Option<u64>) -> Option<Duration> {
+        own.map(|secs| Duration::from_secs(secs).min(self.longest()))
     }
 
     /// Whether the grant type is on offer.
@@ -310,6 +331,26 @@ mod tests {
             policy.terms_of_client_itself(&web()).access_token,
             Duration::from_mins(5)
         );
+    }
+
+    /// Else a token could outlive the mark that its subject was deleted, or the key that opens it.
+    #[test]
+    fn a_clients_lifetimes_end_where_the_providers_memory_ends() {
+        let policy = Policy::default();
+        let own = ClientLifetimes {
+            access_token: Some(u64::MAX),
+            refresh_cap: Some(u64::MAX),
+            ..ClientLifetimes::default()
+        };
+        let client = Client {
+            lifetimes: own,
+            ..web()
+        };
+        let of_users = policy.terms(&client);
+        assert_eq!(of_users.refresh_cap, policy.longest());
+        assert_eq!(of_users.access_token, policy.longest());
+        let of_itself = policy.terms_of_client_itself(&client);
+        assert_eq!(of_itself.access_token, policy.longest());
     }
 
     /// T24: a type that nobody is offered, and one that this client is not registered for.

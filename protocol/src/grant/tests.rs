@@ -46,6 +46,10 @@ fn terminus() -> Terminus {
 }
 
 fn pending() -> (Grant, Secret) {
+    pending_under(&terms())
+}
+
+fn pending_under(terms: &Terms) -> (Grant, Secret) {
     let (verifier, challenge) = pkce::pair(&[3; 32]);
     let pending = Pending {
         code_expires: NOW + secs(60),
@@ -55,7 +59,7 @@ fn pending() -> (Grant, Secret) {
     };
     let salt = Salt::from_bytes([4; 16]);
     (
-        Grant::pending(terminus(), pending, salt, &terms(), NOW + secs(600), NOW),
+        Grant::pending(terminus(), pending, salt, terms, NOW + secs(600), NOW),
         verifier,
     )
 }
@@ -63,6 +67,15 @@ fn pending() -> (Grant, Secret) {
 fn redeem(
     grant: &Grant,
     verifier: Option<&Secret>,
+    now: Timestamp,
+) -> Result<(Grant, Output), Denied> {
+    redeem_under(grant, verifier, &terms(), now)
+}
+
+fn redeem_under(
+    grant: &Grant,
+    verifier: Option<&Secret>,
+    terms: &Terms,
     now: Timestamp,
 ) -> Result<(Grant, Output), Denied> {
     let client = public().client_id;
@@ -73,7 +86,7 @@ fn redeem(
         version: MINE,
         own: &Drew(Version::from_bytes([0; 16])),
     };
-    step(grant, Input::Redeem(redemption), &terms(), now)
+    step(grant, Input::Redeem(redemption), terms, now)
 }
 
 fn refresh_with(
@@ -142,6 +155,23 @@ fn a_redemption_whose_answer_was_lost_is_its_own_and_no_replay() {
     };
     let (after, again) = issued(step(&grant, Input::Redeem(redemption), &terms(), NOW));
     assert_eq!((after, again), (grant, first));
+}
+
+#[test]
+fn a_token_lives_as_long_however_long_its_code_waited() {
+    let single = Terms {
+        refreshes: false,
+        access_token: secs(20),
+        ..terms()
+    };
+    let (grant, verifier) = pending_under(&single);
+    let late = NOW + secs(59);
+    let (grant, first) = issued(redeem_under(&grant, Some(&verifier), &single, late));
+    assert_eq!(
+        (first.access.expires, first.refresh),
+        (late + secs(20), None)
+    );
+    assert!(first.access.expires <= grant.cap);
 }
 
 #[test]
