@@ -1,7 +1,7 @@
 //! What can be set: by flag, by environment, in the configuration file (in this order), or else by default.
 //!
 //! # Adding a setting
-//! Give it a flag in [`flags`], a key in [`file`], and its default with the reason in [`Config::resolve`].
+//! Give it a flag in [`flags`], a key in [`mod@file`], and its default with the reason in [`Config::resolve`].
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

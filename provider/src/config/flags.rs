@@ -178,7 +178,7 @@ pub(crate) struct Serving {
     #[arg(long, env = "COUNTERSIGN_KEEP_GRANTS", hide_env = true)]
     pub(super) keep_grants: bool,
 
-    /// How long things live: NAME=DURATION, separated by commas; the names are those of [lifetimes] in the file
+    /// How long things live: NAME=DURATION, separated by commas; the names are those of the table "lifetimes" in the file
     #[arg(
         long,
         env = "COUNTERSIGN_LIFETIME",
