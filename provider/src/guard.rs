@@ -42,14 +42,16 @@ impl Guard {
         Self { authority }
     }
 
-    /// A layer that asks for an access token with all of these scope tokens. Without any, a good token is enough.
+    /// A layer that asks for an access token with all of these scope tokens; one text may name several, with spaces
+    /// between. Without any, a good token is enough.
     ///
     /// It answers 401 for a missing or bad token, 403 for one whose scope does not reach, and 503 while nobody can
-    /// tell.
+    /// tell. What is no scope ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)) lets nobody
+    /// through: the log says so, and every request is answered 500.
     pub fn require<'a>(&self, scope: impl IntoIterator<Item = &'a str>) -> RequireLayer {
         RequireLayer {
             authority: self.authority.clone(),
-            scope: scope.into_iter().collect(),
+            scope: wanted(scope),
         }
     }
 }
@@ -81,7 +83,8 @@ impl<S: Sync> FromRequestParts<S> for Authorized {
 #[derive(Clone, Debug)]
 pub struct RequireLayer {
     authority: Authority,
-    scope: Scope,
+    /// `None`: what was asked for is no scope, and nobody has it.
+    scope: Option<Scope>,
 }
 
 impl<S> Layer<S> for RequireLayer {
@@ -125,7 +128,7 @@ where
                     request.extensions_mut().insert(Authorized(access));
                     inner.call(request).await
                 }
-                Err(denied) => Ok(challenge(&denied, &layer.scope)),
+                Err(denied) => Ok(challenge(&denied, &layer.scope.unwrap_or_default())),
             }
         })
     }
@@ -133,12 +136,23 @@ where
 
 impl RequireLayer {
     async fn check(&self, headers: &HeaderMap) -> Result<Access, Denied> {
+        let wanted = self.scope.as_ref().ok_or(Denied::Internal)?;
         let access = self.authority.access(bearer(headers)?).await?;
-        if !access.scope.contains_all(&self.scope) {
+        if !access.scope.contains_all(wanted) {
             return Err(Denied::ScopeInsufficient);
         }
         Ok(access)
     }
+}
+
+/// The scope that a route asks for. None of its tokens may get lost: a guard that asks for less lets more through.
+fn wanted<'a>(scope: impl IntoIterator<Item = &'a str>) -> Option<Scope> {
+    let tokens: Vec<&str> = scope.into_iter().collect();
+    let text = tokens.join(" ");
+    let scope = text.parse().inspect_err(|_| {
+        tracing::error!(scope = ?text, "a guard asks for what is no scope, and lets nobody through");
+    });
+    scope.ok()
 }
 
 /// The token of an `Authorization: Bearer` header

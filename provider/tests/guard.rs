@@ -140,6 +140,29 @@ async fn a_token_that_expired_or_was_revoked_is_401() {
     assert_eq!(bearer(&op, "/me", &expires).await.status, 401);
 }
 
+/// A scope that is misspelt must not become a guard that asks for less.
+#[tokio::test]
+async fn a_guard_that_asks_for_no_scope_lets_nobody_through() {
+    let mut op = Op::start().await;
+    let guard = op.provider.guard();
+    let router = Router::new()
+        .route("/both", get(me).layer(guard.require(["profile email"])))
+        .route("/more", get(me).layer(guard.require(["profile admin"])))
+        .route("/none", get(me).layer(guard.require(["\"admin\""])))
+        .route("/odd", get(me).layer(guard.require(["profile", "ädmin"])));
+    op.router = op.router.clone().merge(router);
+    let alices = token(&op).await;
+    for (path, status) in [
+        ("/both", 200),
+        ("/more", 403),
+        ("/none", 500),
+        ("/odd", 500),
+    ] {
+        let answer = bearer(&op, path, &alices).await;
+        assert_eq!(answer.status, status, "{path}: {answer:?}");
+    }
+}
+
 /// A handler that asks for what the guard says, behind no guard, fails closed.
 #[tokio::test]
 async fn behind_no_guard_nobody_is_authorized() {
