@@ -104,6 +104,26 @@ fn hex(digit: u8) -> Option<u8> {
         .and_then(|value| u8::try_from(value).ok())
 }
 
+/// The same parameters in a spelling that may stand in a URI ([RFC 3986 §3.4]): what was sent raw (a space, a letter
+/// that is not ASCII) is encoded, everything else stays letter by letter.
+///
+/// [RFC 3986 §3.4]: https://www.rfc-editor.org/rfc/rfc3986#section-3.4
+pub fn escape(query: &str) -> Cow<'_, str> {
+    let stays = |byte: u8| matches!(byte, 0x21..=0x7e) && !b"\"#<>\\^`{|}".contains(&byte);
+    if query.bytes().all(stays) {
+        return Cow::Borrowed(query);
+    }
+    let mut text = String::with_capacity(query.len() + 64);
+    for byte in query.bytes() {
+        if stays(byte) {
+            text.push(char::from(byte));
+        } else {
+            percent_into(&mut text, byte);
+        }
+    }
+    Cow::Owned(text)
+}
+
 /// Appends one encoded name or value.
 pub fn encode_into(text: &mut String, value: &str) {
     for byte in value.bytes() {
@@ -112,13 +132,15 @@ pub fn encode_into(text: &mut String, value: &str) {
                 text.push(char::from(byte));
             }
             b' ' => text.push('+'),
-            other => {
-                text.push('%');
-                for nibble in [other >> 4, other & 15] {
-                    text.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
-                }
-            }
+            other => percent_into(text, other),
         }
+    }
+}
+
+fn percent_into(text: &mut String, byte: u8) {
+    text.push('%');
+    for nibble in [byte >> 4, byte & 15] {
+        text.push(char::from(b"0123456789ABCDEF"[usize::from(nibble)]));
     }
 }
 
@@ -195,6 +217,19 @@ mod tests {
         assert_eq!(text, "a+b=%C3%BC%26%3D%2B%25&c=");
         let form = Form::parse(text.as_bytes()).unwrap();
         assert_eq!(form.get("a b"), Ok(Some("ü&=+%")));
+    }
+
+    #[test]
+    fn an_escaped_query_says_the_same() {
+        assert_eq!(escape("a=%20+b&c"), "a=%20+b&c");
+        let raw = "a=ü b\r\nc#d&\u{0}=\"";
+        let escaped = escape(raw);
+        assert_eq!(escaped, "a=%C3%BC%20b%0D%0Ac%23d&%00=%22");
+        let (sent, read) = (
+            Form::parse(raw.as_bytes()).unwrap(),
+            Form::parse(escaped.as_bytes()).unwrap(),
+        );
+        assert!(sent.iter().eq(read.iter()));
     }
 
     #[test]

@@ -448,6 +448,21 @@ async fn a_post_goes_on_by_get_and_sets_no_cookie() {
     browser.get(&path).await.page(200).flow();
 }
 
+/// Forms may hold raw what an address may not: it goes on encoded, splits no header and breaks nothing.
+#[tokio::test]
+async fn a_post_with_raw_characters_goes_on_encoded() {
+    let op = Op::start().await;
+    let mut alice = Browser::alices(&op).await;
+    let raw = "ü \r\nX: y#\u{0}<";
+    let body = format!("{}&state={raw}", az().without("state").query());
+    let answer = alice.post_body("/oauth/authorize", body).await;
+    let told = answer.goes_to("/oauth/authorize");
+    assert_eq!(told["state"], raw);
+    let path = answer.header("location").unwrap().to_owned();
+    let back = alice.get(&path).await.goes_to("https://web.test/cb");
+    assert_eq!(back["state"], raw);
+}
+
 /// A navigation that began at a page of ours is carried on by a page: `form-action` holds redirects too.
 #[tokio::test]
 async fn behind_a_form_the_way_back_is_a_page_that_needs_no_script() {

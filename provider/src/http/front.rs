@@ -12,7 +12,7 @@ use countersign_protocol::{
     client::Client,
     discovery::Issuer,
     endpoint::Origin,
-    form::Form,
+    form::{self, Form},
     id,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, header, request::Parts};
@@ -126,6 +126,7 @@ impl<'a> Visit<'a> {
     /// [RFC 9700 §4.12]: https://www.rfc-editor.org/rfc/rfc9700#section-4.12
     pub(crate) fn go(&self, endpoint: Endpoint, query: &str) -> Result<Response, Denied> {
         let separator = if query.is_empty() { "" } else { "?" };
+        let query = form::escape(query);
         see_other(&format!("{}{separator}{query}", self.path(endpoint)))
     }
 
