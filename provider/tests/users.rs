@@ -190,7 +190,7 @@ async fn an_unfit_password_cannot_be_set() {
     try_at(&op, "alice", PASSWORD).await.ok();
 }
 
-/// T19: each way to end a user's access ends the code, the refresh token, the access token and the session.
+/// T19 and I3: each way to end a user's access ends the code, the refresh token, the access token and the session.
 #[tokio::test]
 async fn whatever_ends_a_users_access_ends_all_of_it() {
     for how in ["disable", "delete", "password", "revoke"] {
@@ -231,7 +231,7 @@ async fn whatever_ends_a_users_access_ends_all_of_it() {
             .refused("invalid_grant");
         for token in [&tokens, &direct] {
             let told = op.introspect(text(token, "access_token")).await;
-            assert_eq!(told["active"], false, "{how}");
+            assert_eq!(told, serde_json::json!({ "active": false }), "{how}");
         }
         browser
             .authorize(&az().with("prompt", "none"))
@@ -245,6 +245,35 @@ async fn whatever_ends_a_users_access_ends_all_of_it() {
         let told = op.introspect(text(&bobs, "access_token")).await;
         assert_eq!(told["active"], true, "{how}");
     }
+}
+
+/// What a replica remembers may be older than a grant that another one made: it must not be refused for that.
+#[tokio::test]
+async fn what_began_anew_at_one_replica_holds_at_the_other_at_once() {
+    let (world, here) = with_alice().await;
+    let there = world.replica().await;
+    let before = try_at(&here, "alice", PASSWORD).await.ok();
+    let old = text(&before, "access_token");
+    assert_eq!(here.introspect(old).await["active"], true);
+    let machine = [("grant_type", "client_credentials")];
+    here.token("svc", &machine).await.ok();
+
+    let authority = there.provider.authority();
+    authority.end_grants_of_user("alice").await.unwrap();
+    authority
+        .end_grants_of_client(&client_id("svc"))
+        .await
+        .unwrap();
+    let after = try_at(&there, "alice", PASSWORD).await.ok();
+    let machine = there.token("svc", &machine).await.ok();
+    for kept_or_carried in [&after, &machine] {
+        let told = here.introspect(text(kept_or_carried, "access_token")).await;
+        assert_eq!(told["active"], true);
+    }
+    here.refresh("first", text(&after, "refresh_token"))
+        .await
+        .ok();
+    assert_eq!(here.introspect(old).await["active"], false);
 }
 
 /// T19: switched on again, a user begins anew; what they held stays dead.

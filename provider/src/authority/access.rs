@@ -42,10 +42,9 @@ impl Authority {
                 let carried = serde_json::from_slice::<Carried>(&grant);
                 let carried = carried.map_err(|_| Denied::AccessTokenInvalid)?;
                 carried.check(self.now())?;
-                let standing = self
-                    .standing(&carried.client, carried.subject.as_ref())
-                    .await?;
-                standing.check(&carried.epochs).map_err(invalid)?;
+                self.check_standing(&carried.client, carried.subject.as_ref(), &carried.epochs)
+                    .await
+                    .map_err(invalid)?;
                 if self
                     .records()
                     .load::<Revoked>(&token.to_string())
@@ -89,8 +88,9 @@ impl Authority {
         let number = kept.reference.number;
         let grant = &held.value;
         let access = grant.access(number, self.now())?;
-        let standing = self.standing(&grant.client, grant.subject.as_ref()).await?;
-        standing.check(&grant.epochs).map_err(invalid)?;
+        self.check_standing(&grant.client, grant.subject.as_ref(), &grant.epochs)
+            .await
+            .map_err(invalid)?;
         let found = Access {
             subject: grant.subject.clone(),
             client: grant.client.clone(),

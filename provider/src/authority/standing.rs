@@ -120,6 +120,24 @@ impl Authority {
         Ok(standing(&known, one, consent))
     }
 
+    /// Whether what was made under these epochs still holds, at most 1 s late; [`Denied::GrantRevoked`] if not.
+    ///
+    /// Memory may be older than the grant: another replica redrew an epoch a moment ago, and the grant was made under
+    /// the new one. So nothing is refused before the store was asked.
+    pub(super) async fn check_standing(
+        &self,
+        client: &ClientId,
+        subject: Option<&Subject>,
+        made_under: &Epochs,
+    ) -> Result<(), Denied> {
+        let remembered = self.standing(client, subject).await?;
+        if remembered.check(made_under).is_ok() {
+            return Ok(());
+        }
+        let standing = self.standing_fresh(client, subject).await?;
+        standing.check(made_under)
+    }
+
     /// Where they stand in the store now: for sign-in, consent and the redemption of a code.
     pub(crate) async fn standing_fresh(
         &self,
