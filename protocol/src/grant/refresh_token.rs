@@ -115,12 +115,13 @@ pub(super) fn refresh(
     if now >= line.idle_ends.min(grant.cap) {
         return Err(Denied::RefreshExpired);
     }
-    let scope = narrowed(grant, refresh.scope)?;
+    // Before the scope: a thief must not hide by asking for too much.
     let row = line.row(refresh.generation, terms, now);
     if matches!(row, Row::Replay) {
         let revoked = grant.revoked(Reason::RefreshReplayed, now);
         return Ok((revoked, Output::Refused(Denied::RefreshReplayed)));
     }
+    let scope = narrowed(grant, refresh.scope)?;
     if matches!(row, Row::Repeat) && scope != line.asked {
         return Err(Denied::ScopeOfRepeat);
     }

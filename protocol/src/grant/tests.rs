@@ -342,6 +342,19 @@ fn two_generations_back_is_a_theft_at_once() {
     );
 }
 
+/// T14: a theft is one whatever scope the thief asks for.
+#[test]
+fn a_theft_is_not_hidden_by_a_scope_that_is_too_broad() {
+    let (grant, _) = active();
+    let (grant, _) = issued(refresh(&grant, 1, NOW));
+    let (grant, _) = issued(refresh(&grant, 2, NOW));
+    assert_revoked(
+        refresh_with(&grant, 1, Some("profile admin"), &terms(), NOW),
+        Denied::RefreshReplayed,
+        Reason::RefreshReplayed,
+    );
+}
+
 /// T13, both ways.
 #[test]
 fn after_the_leeway_a_seen_head_means_theft_and_an_unseen_one_a_lost_answer() {
