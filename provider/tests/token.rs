@@ -1,18 +1,30 @@
 //! The token endpoint.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
 use axum::body::Body;
 use countersign_protocol::{
+    Denied, Secret, Subject,
     client::{Client, GrantType},
     policy::{Lifetimes, Policy, Rotate, SessionsPerUser, UnknownScope},
 };
 use countersign_provider::{
     Provider,
     store::{Key, Kind},
+    users::{Profile, Users},
 };
 use http::{Request, header};
 
-use crate::harness::{
-    ISSUER, Op, PASSWORD, SECRET, basic, clients, id, post, secs, subject, text, web,
+use crate::{
+    browser::{Browser, VERIFIER, az},
+    harness::{
+        ISSUER, Op, PASSWORD, People, SECRET, basic, clients, id, post, secs, subject, text, web,
+    },
+    people::World,
 };
 
 const CREDENTIALS: [(&str, &str); 1] = [("grant_type", "client_credentials")];
@@ -51,12 +63,12 @@ async fn a_code_works_once_and_its_reuse_kills_what_it_gave() {
 /// T2: 50 at once, over two replicas on one store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_redemptions_at_once_one_wins_at_most() {
-    let one = std::sync::Arc::new(Op::start().await);
+    let replicas = two_replicas(Policy::default()).await;
     for _ in 0..20 {
-        let (code, verifier) = one.code("pub").await;
-        let tries = (0..50).map(|_| {
-            let (one, code, verifier) = (one.clone(), code.clone(), verifier.clone());
-            tokio::spawn(async move { one.redeem("pub", &code, &verifier).await.status.as_u16() })
+        let (code, verifier) = replicas[0].code("pub").await;
+        let tries = (0..50).map(|n| {
+            let (op, code, verifier) = (replicas[n % 2].clone(), code.clone(), verifier.clone());
+            tokio::spawn(async move { op.redeem("pub", &code, &verifier).await.status.as_u16() })
         });
         let mut won = 0;
         for attempt in tries.collect::<Vec<_>>() {
@@ -153,6 +165,48 @@ async fn the_verifier_is_checked_and_a_wrong_one_burns_nothing() {
     ];
     op.token("web", &twice).await.refused("invalid_request");
     op.redeem("web", &code, &verifier).await.ok();
+}
+
+/// T7: a verifier for a code that was bound to no challenge, and a challenge that was taken out of the request.
+#[tokio::test]
+async fn pkce_cannot_be_downgraded() {
+    let legacy = Client {
+        require_pkce: false,
+        ..web("legacy")
+    };
+    let op = Op::with(|builder| builder.clients([legacy])).await;
+    let bare = az()
+        .without("code_challenge")
+        .without("code_challenge_method");
+    let asked = bare
+        .clone()
+        .with("client_id", "legacy")
+        .with("redirect_uri", "https://legacy.test/cb");
+    let mut alice = Browser::new(&op);
+    let page = alice.sign_in(&asked, "alice").await;
+    let told = alice.say(&page, "yes").await;
+    let code = told.goes_to("https://legacy.test/cb")["code"].clone();
+    let redeem = async |verifier: &str| {
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("code", &*code),
+            ("redirect_uri", "https://legacy.test/cb"),
+            ("code_verifier", verifier),
+        ];
+        let mut request = post("/oauth/token", "", &pairs);
+        let value = basic("legacy", SECRET).parse().unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        op.send(request).await
+    };
+    redeem(VERIFIER).await.refused("invalid_grant");
+    redeem("").await.ok();
+
+    // The tampered request of everybody else yields no code.
+    let mut alice = Browser::alices(&op).await;
+    alice
+        .authorize(&bare)
+        .await
+        .redirects_error("invalid_request");
 }
 
 /// T8: for code and refresh, each way to drop or swap client authentication.
@@ -269,20 +323,26 @@ async fn a_body_that_is_broken_or_too_large_is_refused() {
     send(many.into_bytes()).await.refused("invalid_request");
 }
 
-/// T12, in structure: an unknown client and a wrong secret read the store alike and are told the same.
+/// T12, in structure: an unknown client, and secrets that are wrong at their beginning or at their end, read the store
+/// alike, hash nothing slow and are told the same.
 #[tokio::test]
 async fn an_unknown_client_and_a_wrong_secret_look_the_same() {
-    let op = Op::start().await;
-    let with = |client: &str| {
+    let world = World::new();
+    let op = world.replica().await;
+    let almost = format!("{}x", &SECRET[..SECRET.len() - 1]);
+    let mut seen = Vec::new();
+    for (client, secret) in [("nobody", SECRET), ("svc", "wrong"), ("svc", &almost)] {
+        // What is remembered of a client for a second is over.
+        tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
         let mut request = post("/oauth/token", "", &CREDENTIALS);
-        let value = basic(client, "wrong").parse().unwrap();
+        let value = basic(client, secret).parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, value);
-        op.send(request)
-    };
-    let (unknown, wrong) = (with("nobody").await, with("svc").await);
-    unknown.refused("invalid_client");
-    assert_eq!(unknown.body, wrong.body);
-    assert_eq!(unknown.headers, wrong.headers);
+        let (answer, cost) = world.cost_of(&op, op.send(request)).await;
+        answer.refused("invalid_client");
+        seen.push((answer.body, answer.headers, cost));
+    }
+    assert!(seen.iter().all(|one| *one == seen[0]), "{seen:#?}");
+    assert_eq!(seen[0].2, [1, 0, 0]);
 }
 
 /// T13, with the second access token used before the wait: theft.
@@ -348,23 +408,23 @@ async fn the_leeway_forgives_the_previous_token_alone() {
         .refused("invalid_grant");
 }
 
-/// T15: 50 at once without a leeway.
+/// T15: 50 at once without a leeway, over two replicas on one store.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_refreshes_at_once_without_leeway_one_wins_at_most() {
     let lifetimes = Lifetimes {
         leeway: secs(0),
         ..Lifetimes::default()
     };
-    let op = Op::with_policy(Policy {
+    let replicas = two_replicas(Policy {
         lifetimes,
         ..Policy::default()
     })
     .await;
-    let op = std::sync::Arc::new(op);
+    let op = replicas[0].clone();
     let first = op.tokens("pub").await;
     let token = text(&first, "refresh_token").to_owned();
-    let tries = (0..50).map(|_| {
-        let (op, token) = (op.clone(), token.clone());
+    let tries = (0..50).map(|n| {
+        let (op, token) = (replicas[n % 2].clone(), token.clone());
         tokio::spawn(async move { op.refresh("pub", &token).await })
     });
     let mut winners = Vec::new();
@@ -494,6 +554,38 @@ async fn disabled_means_disabled_for_every_grant() {
     }
 }
 
+/// Users of the application's own, who can leave.
+#[derive(Debug)]
+struct Leaving(Arc<AtomicBool>);
+
+#[async_trait]
+impl Users for Leaving {
+    async fn authenticate(&self, name: &str, secret: &Secret) -> Result<Option<Subject>, Denied> {
+        People.authenticate(name, secret).await
+    }
+
+    async fn find(&self, subject: &Subject) -> Result<Option<Profile>, Denied> {
+        let left = self.0.load(Ordering::Relaxed);
+        Ok(People.find(subject).await?.filter(|_| !left))
+    }
+}
+
+/// T19: a user whom the application no longer knows redeems and refreshes nothing.
+#[tokio::test]
+async fn a_user_who_left_the_application_gets_nothing_more() {
+    let left = Arc::new(AtomicBool::new(false));
+    let op = Op::with(|builder| builder.users(Leaving(left.clone()))).await;
+    let tokens = op.tokens("web").await;
+    let (code, verifier) = op.code("web").await;
+    left.store(true, Ordering::Relaxed);
+    op.redeem("web", &code, &verifier)
+        .await
+        .refused("invalid_grant");
+    op.refresh("web", text(&tokens, "refresh_token"))
+        .await
+        .refused("invalid_grant");
+}
+
 /// T19: switched on again, a client begins anew; what it held stays dead.
 #[tokio::test]
 async fn a_client_that_was_disabled_begins_anew() {
@@ -543,6 +635,29 @@ async fn client_credentials_are_contained() {
     let told = op.introspect(text(&tokens, "access_token")).await;
     assert_eq!(told["client_id"], "svc");
     assert!(told.get("sub").is_none());
+}
+
+/// T23: a client with a user's name is not that user.
+#[tokio::test]
+async fn a_client_with_a_users_name_is_not_that_user() {
+    let namesake = Client {
+        grant_types: vec![GrantType::ClientCredentials],
+        redirect_uris: vec![],
+        ..web("alice")
+    };
+    let op = Op::with(|builder| builder.clients([namesake])).await;
+    let mut request = post("/oauth/token", "", &CREDENTIALS);
+    let value = basic("alice", SECRET).parse().unwrap();
+    request.headers_mut().insert(header::AUTHORIZATION, value);
+    let tokens = op.send(request).await.ok();
+    let access = text(&tokens, "access_token");
+    let told = op.introspect(access).await;
+    assert_eq!(
+        (&told["client_id"], told.get("sub")),
+        (&"alice".into(), None)
+    );
+    let allowed = op.provider.authority().access(access).await.unwrap();
+    assert_eq!((allowed.subject, allowed.client), (None, id("alice")));
 }
 
 /// T24: what is not on offer, and what this client is not registered for.
@@ -780,6 +895,16 @@ async fn a_provider_refuses_an_issuer_or_client_that_cannot_be_meant() {
             .await
             .is_err()
     );
+}
+
+/// Two replicas of the provider on one store.
+async fn two_replicas(policy: Policy) -> [Arc<Op>; 2] {
+    let world = World::new();
+    let replica = || {
+        let policy = policy.clone();
+        world.replica_with(|builder| builder.policy(policy).users(People))
+    };
+    [Arc::new(replica().await), Arc::new(replica().await)]
 }
 
 async fn records(op: &Op) -> usize {

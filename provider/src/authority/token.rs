@@ -139,6 +139,9 @@ impl Authority {
             .standing_fresh(&grant.client, grant.subject.as_ref())
             .await?;
         standing.check(&grant.epochs)?;
+        if let Some(subject) = &grant.subject {
+            self.check_user(subject).await?;
+        }
         let terms = self.policy().terms(client);
         let shown = Shown::Code {
             client: &client.client_id,
@@ -156,8 +159,8 @@ impl Authority {
     ) -> Result<TokenResponse, Denied> {
         let (kept, held) = self.presented(Prefix::Refresh, refresh_token).await?;
         let grant = &held.value;
-        let standing = self.standing(&grant.client, grant.subject.as_ref()).await?;
-        standing.check(&grant.epochs)?;
+        self.check_standing(&grant.client, grant.subject.as_ref(), &grant.epochs)
+            .await?;
         if let Some(subject) = &grant.subject {
             self.check_user(subject).await?;
         }
