@@ -1,14 +1,17 @@
 //! What the README promises, done as a newcomer does it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use countersign_tests::{
-    Server,
-    command::{program, run},
+    Ran, Server,
+    command::{countersign, program, root, run},
+    port,
     server::Setup,
 };
 use serde_json::Value;
@@ -162,6 +165,63 @@ fn a_demo_beyond_loopback_is_refused() {
         ran.stderr.contains("demo") && ran.stderr.contains("loopback"),
         "{ran:#?}"
     );
+}
+
+/// The commands of the README that administrate do what they say.
+#[test]
+fn the_commands_of_the_readme_work_as_they_are_written() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut done = BTreeSet::new();
+    for line in readme
+        .lines()
+        .filter(|line| line.starts_with("countersign "))
+    {
+        let words = words(line);
+        if words[1] == "serve" {
+            serves(&words[1..], folder.path());
+        } else {
+            let mut command = countersign();
+            command.args(&words[1..]).current_dir(folder.path());
+            command.env("COUNTERSIGN_LISTEN", format!("127.0.0.1:{}", port::free()));
+            run(command, "").well();
+        }
+        done.insert(words[1].clone());
+    }
+    for command in ["serve", "user", "client", "doctor"] {
+        assert!(
+            done.contains(command),
+            "the README no longer shows {command}"
+        );
+    }
+    assert!(readme.contains("cargo run --release -- serve --demo") && readme.contains("tests/run"));
+}
+
+/// Its flags are understood: it fails on a file of its example that is not here, and on nothing before.
+fn serves(words: &[String], folder: &Path) {
+    let mut command = countersign();
+    let data = folder.join("data").display().to_string();
+    let own = words
+        .iter()
+        .map(|word| word.replace("/var/lib/countersign", &data));
+    command
+        .args(own)
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(folder);
+    let ran: Ran = run(command, "");
+    assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
+    assert!(ran.stderr.contains("id.pem"), "{ran:#?}");
+}
+
+/// The words of a line of a shell, where only whole words are quoted.
+fn words(line: &str) -> Vec<String> {
+    let parts = line.split('"').enumerate();
+    parts
+        .flat_map(|(at, part)| match at % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
 }
 
 fn shown_url(program: &mut Child) -> String {
