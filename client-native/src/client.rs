@@ -216,15 +216,14 @@ impl Client {
     }
 
     async fn keep_login(&self, tokens: Tokens) -> Session {
-        let lock = self.lock_within(PATIENCE).await;
+        let lock = self.lock_within(PATIENCE).await.ok().flatten();
         let found = self.load().await.ok().flatten();
         let mut session =
             session::Session::begin(self.0.owner.clone(), draw_line(), tokens, found.as_ref());
         let kept = session.kept().clone();
         let stored = self.store(&kept).await.inspect_err(warn_unkept).is_ok();
-        session.take(kept, stored, self.now());
-        drop(lock);
-        Session::new(self.clone(), session)
+        session.take(kept, stored);
+        Session::begun(self.clone(), session, lock)
     }
 
     /// Tells the provider of the sessions that were left, in the background, until it has heard.

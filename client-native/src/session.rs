@@ -23,6 +23,9 @@ use crate::{
 /// How long a request waits for a renewal while its own token still has some life.
 const AHEAD_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often a place that could not be written is tried again.
+const KEEP_AGAIN: Duration = Duration::from_secs(1);
+
 /// Somebody who is signed in: requests with their token, renewed when it must be. Cheap to clone, and every clone is
 /// the same session.
 #[derive(Clone)]
@@ -55,6 +58,15 @@ impl From<Trouble> for Error {
 }
 
 impl Session {
+    /// A session that was just begun, under the lock of its place.
+    pub(crate) fn begun(client: Client, state: session::Session, lock: Option<Lock>) -> Self {
+        let session = Self::new(client, state);
+        if let Some(lock) = lock {
+            session.0.hold_until_kept(lock);
+        }
+        session
+    }
+
     pub(crate) fn new(client: Client, state: session::Session) -> Self {
         let (status, _) = watch::channel(state.status());
         Self(Arc::new(Inner {
@@ -249,8 +261,8 @@ impl Inner {
     }
 
     /// The steps of [`refresh`](session::refresh).
-    async fn refresh(&self, rejected: Option<&Secret>) -> Result<(), Trouble> {
-        let Some(_lock) = self.lock(rejected).await? else {
+    async fn refresh(self: &Arc<Self>, rejected: Option<&Secret>) -> Result<(), Trouble> {
+        let Some(lock) = self.lock(rejected).await? else {
             return self.settled();
         };
         loop {
@@ -262,16 +274,47 @@ impl Inner {
             let plan = self.state.lock().plan(found, rejected, self.client.now());
             match plan {
                 Plan::Ready => return self.settled(),
-                Plan::Keep(kept) => {
-                    self.keep(kept).await;
+                Plan::Exchange(exchange) => {
+                    self.exchange(*exchange).await?;
+                    self.hold_until_kept(lock);
                     return self.settled();
                 }
-                Plan::Exchange(exchange) => return self.exchange(exchange).await,
                 Plan::Wait(until) => tokio::time::sleep(until.since(self.client.now())).await,
                 Plan::Offline(offline) => return Err(Trouble::Offline(offline)),
                 Plan::Out(out) => return Err(Trouble::Out(out)),
             }
         }
+    }
+
+    /// Frees the lock, at once when the place holds what memory does, else as soon as it does.
+    fn hold_until_kept(self: &Arc<Self>, lock: Lock) {
+        if self.state.lock().is_kept() {
+            return;
+        }
+        let inner = self.clone();
+        tokio::spawn(async move {
+            let _lock = lock;
+            while inner.keep_again().await {
+                tokio::time::sleep(KEEP_AGAIN).await;
+            }
+            inner.report();
+        });
+    }
+
+    /// Tries once more to keep; whether it must be tried again.
+    async fn keep_again(&self) -> bool {
+        let Ok(found) = self.client.load().await else {
+            return true;
+        };
+        let Some(kept) = self.state.lock().unkept(found) else {
+            return false;
+        };
+        let stored = self.client.store(&kept).await.is_ok();
+        if stored {
+            tracing::info!("the session is kept again");
+            self.state.lock().take(kept, true);
+        }
+        !stored
     }
 
     /// The lock; `None` when, while it waited, another program left what was needed. It never steals the lock.
@@ -315,7 +358,7 @@ impl Inner {
                 Verdict::Offline(offline, pause) => return Err(self.fail(offline, pause)),
                 Verdict::Keep(kept) => {
                     self.settle(&exchange, kept).await;
-                    return self.settled();
+                    return Ok(());
                 }
             }
         }
@@ -363,7 +406,7 @@ impl Inner {
             .await
             .inspect_err(warn_unkept)
             .is_ok();
-        self.state.lock().take(kept, stored, self.client.now());
+        self.state.lock().take(kept, stored);
     }
 
     async fn leave(&self, ends_sign_in: bool) -> Result<(), Error> {

@@ -33,9 +33,6 @@ const AHEAD: Duration = Duration::from_mins(1);
 /// After a renewed token was refused like the old one, a 401 leads to no refresh for this long.
 const SPURNED: Duration = Duration::from_mins(1);
 
-/// A place that could not be written is tried again after this long.
-const KEEP_AGAIN: Duration = Duration::from_secs(1);
-
 /// Whose session it is: a refresh token is sent to its own issuer and by its own client alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -116,6 +113,15 @@ impl Kept {
         self.farewells
             .retain(|it| !told.iter().any(|done| done.token.matches(&it.token)));
         self
+    }
+
+    /// Whether both hold the same tokens. Two programs that had no lock between them may have written one generation
+    /// each; then the place is right.
+    fn is_twin_of(&self, other: &Self) -> bool {
+        match (&self.tokens, &other.tokens) {
+            (Some(one), Some(two)) => one.line_token().matches(two.line_token()),
+            (one, two) => one.is_none() && two.is_none(),
+        }
     }
 
     /// The record of the state after this one.
@@ -381,8 +387,6 @@ pub struct Session {
     unkept: bool,
     offline: Option<Offline>,
     out: Option<Out>,
-    /// When writing it failed last.
-    keep_failed: Option<Timestamp>,
     /// No exchange before: the provider asked for patience.
     pause: Option<Timestamp>,
     spurned: Option<Timestamp>,
@@ -416,7 +420,6 @@ impl Session {
         Self {
             kept,
             unkept: false,
-            keep_failed: None,
             offline: None,
             out: None,
             pause: None,
@@ -432,9 +435,6 @@ impl Session {
         };
         let access = || tokens.access.clone();
         match (tokens.life(now), &tokens.renewal) {
-            (Life::Fresh, _) if self.unkept && !self.just_failed_to_keep(now) => {
-                Next::RefreshOr(access())
-            }
             // What cannot be renewed is used until an API refuses it: this clock may be wrong.
             (Life::Fresh, _) | (_, Renewal::No) => Next::Use(access()),
             (Life::Due, _) => Next::RefreshOr(access()),
@@ -504,14 +504,22 @@ impl Session {
         !self.unkept
     }
 
+    /// The record that the place does not hold yet, if it is still the newest over what the place holds now. Under the
+    /// lock.
+    pub fn unkept(&mut self, found: Option<Kept>) -> Option<Kept> {
+        if let Some(found) = found {
+            self.meet(found);
+        }
+        (self.unkept && self.out.is_none()).then(|| self.kept.clone())
+    }
+
     /// Takes a record as the newest, and notes whether the place holds it.
-    pub fn take(&mut self, kept: Kept, stored: bool, now: Timestamp) {
+    pub fn take(&mut self, kept: Kept, stored: bool) {
         if !kept.is_signed_in() && self.out.is_none() {
             self.out = Some(Out::Refused);
         }
         self.kept = kept;
         self.unkept = !stored;
-        self.keep_failed = (!stored).then_some(now);
         self.offline = None;
         self.pause = None;
     }
@@ -541,11 +549,11 @@ impl Session {
         let (own, other) = (self.kept.generation, found.generation);
         if !found.belongs_to(&self.kept.owner) {
             self.out.get_or_insert(Out::Replaced);
-        } else if other == own {
+        } else if other == own && found.is_twin_of(&self.kept) {
             self.kept.attempt = self.kept.attempt.max(found.attempt);
         } else if other.line != own.line && found.is_signed_in() {
             self.out.get_or_insert(Out::Replaced);
-        } else if other.number > own.number {
+        } else if other.number >= own.number {
             if !found.is_signed_in() {
                 self.out.get_or_insert(Out::LeftElsewhere);
             }
@@ -569,11 +577,6 @@ impl Session {
         let until = self.pause?;
         let pausing = now < until && until.since(now) <= Duration::from_mins(5);
         self.offline.clone().filter(|_| pausing)
-    }
-
-    fn just_failed_to_keep(&self, now: Timestamp) -> bool {
-        self.keep_failed
-            .is_some_and(|at| at <= now && now.since(at) < KEEP_AGAIN)
     }
 }
 
@@ -610,7 +613,7 @@ mod tests {
     fn session(expires_in: Option<u64>, refresh: Option<&str>) -> Session {
         let tokens = Tokens::of_login(answer("at0", expires_in, refresh), None, at(0));
         let mut session = Session::begin(owner(), line(1), tokens, None);
-        session.take(session.kept().clone(), true, at(0));
+        session.take(session.kept().clone(), true);
         session
     }
 

@@ -10,4 +10,5 @@ mod faults;
 mod interleavings;
 mod invariants;
 mod small_world;
+mod stay;
 mod world;

@@ -11,6 +11,9 @@
 //! 4. Send [`Exchange::request`]; after [`ATTEMPT`] it counts as unanswered. Follow what [`Exchange::answered`] says.
 //! 5. For [`Verdict::Keep`]: re-read the place, [`Exchange::settle`], write, release the lock. Only then is the new
 //!    token used.
+//! 6. Should that write fail after all, the new token is used and the lock is held on to: every second re-read the
+//!    place and write what [`Session::unkept`] says, until it says nothing. (Another program that exchanged the old
+//!    token meanwhile would look like a thief.)
 //!
 //! An attempt that was not answered may still arrive. Then it must find its refresh token as the provider's *previous*
 //! one, never as an older: so it is asked again with the same token, and a *newer* token is not exchanged within
@@ -117,10 +120,8 @@ pub enum Request {
 pub enum Plan {
     /// Nothing: the session has a token that can be used.
     Ready,
-    /// Write this record: the place could not be written before.
-    Keep(Kept),
     /// Exchange.
-    Exchange(Exchange),
+    Exchange(Box<Exchange>),
     /// Wait until then, and plan again: an older attempt may still arrive ([`HOLD`]).
     Wait(Timestamp),
     /// Give up for now.
@@ -151,12 +152,7 @@ impl Session {
             return Plan::Out(out);
         }
         if ready {
-            let again = self.unkept && !self.just_failed_to_keep(now);
-            return if again {
-                Plan::Keep(self.kept.clone())
-            } else {
-                Plan::Ready
-            };
+            return Plan::Ready;
         }
         if let Some(offline) = self.pausing(now) {
             return Plan::Offline(offline);
@@ -185,13 +181,13 @@ impl Session {
             attempt: Some(now),
             ..self.kept.clone()
         };
-        Plan::Exchange(Exchange {
+        Plan::Exchange(Box::new(Exchange {
             mark,
             request,
             began: now,
             attempts: 0,
             lost,
-        })
+        }))
     }
 
     fn is_ready(&self, rejected: Option<&Secret>, now: Timestamp) -> bool {
@@ -202,10 +198,11 @@ impl Session {
     }
 
     /// Until when the refresh token must not be exchanged, since an attempt with an older one may still arrive.
-    fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        let lost = self.kept.hold?;
-        // A moment that lies ahead was written before the clock was set back, and tells nothing.
-        (lost <= now && now < lost + HOLD).then(|| lost + HOLD)
+    fn held_until(&mut self, now: Timestamp) -> Option<Timestamp> {
+        // A moment that lies ahead was noted before the clock was set back: how long ago, nobody knows.
+        let lost = self.kept.hold?.min(now);
+        self.kept.hold = Some(lost);
+        (now < lost + HOLD).then(|| lost + HOLD)
     }
 }
 
@@ -403,7 +400,6 @@ mod tests {
     fn shown(plan: &Plan) -> String {
         match plan {
             Plan::Ready => "ready".into(),
-            Plan::Keep(kept) => format!("keep {}", kept.generation.number),
             Plan::Exchange(exchange) => format!("exchange {}", exchange.mark.generation.number),
             Plan::Wait(until) => format!("wait {}", until.since(at(0)).as_secs()),
             Plan::Offline(offline) => format!("offline: {offline}"),
@@ -413,7 +409,7 @@ mod tests {
 
     fn exchange(session: &mut Session, found: Option<Kept>, now: Timestamp) -> Exchange {
         match session.plan(found, None, now) {
-            Plan::Exchange(exchange) => exchange,
+            Plan::Exchange(exchange) => *exchange,
             other => panic!("{}", shown(&other)),
         }
     }
@@ -596,7 +592,7 @@ mod tests {
         let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else {
             panic!()
         };
-        session.take(kept, true, at(609));
+        session.take(kept, true);
         let rejected = Secret::from("at4");
         assert_eq!(
             shown(&session.plan(None, Some(&rejected), at(637))),
@@ -606,11 +602,12 @@ mod tests {
             shown(&session.plan(None, Some(&rejected), at(638))),
             "exchange 4"
         );
-        let set_back = Timestamp::from_secs(5);
-        assert_eq!(
-            shown(&session.plan(None, Some(&rejected), set_back)),
-            "exchange 4"
-        );
+        let (set_back, later) = (Timestamp::from_secs(5), Timestamp::from_secs(35));
+        let shown = |now| shown(&session.clone().plan(None, Some(&rejected), now));
+        assert!(shown(set_back).starts_with("wait"), "it may still arrive");
+        session.plan(None, Some(&rejected), set_back);
+        let plan = session.plan(None, Some(&rejected), later);
+        assert!(matches!(plan, Plan::Exchange(_)));
     }
 
     #[test]
@@ -623,7 +620,7 @@ mod tests {
             let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else {
                 panic!()
             };
-            session.take(kept, true, at(609));
+            session.take(kept, true);
             assert_eq!(
                 shown(&session.plan(None, Some(&"at4".into()), at(610))),
                 "exchange 4"
@@ -641,7 +638,7 @@ mod tests {
         let Verdict::Keep(kept) = exchange.answered(answer, at(605), at(606)) else {
             panic!()
         };
-        heir.take(kept, true, at(606));
+        heir.take(kept, true);
         assert_eq!(
             shown(&heir.plan(None, Some(&"at4".into()), at(634))),
             "wait 635"
@@ -667,23 +664,23 @@ mod tests {
     #[test]
     fn a_place_that_cannot_be_written_is_written_later() {
         let mut session = session();
-        let exchange = exchange(&mut session, None, at(600));
-        let mut exchange = exchange;
+        let mut exchange = exchange(&mut session, None, at(600));
         let answer = Answer::Tokens(tokens("at4", Some("rt4")));
         let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else {
             panic!()
         };
-        session.take(kept, false, at(600));
+        session.take(kept, false);
         assert_eq!((session.status(), session.is_kept()), (Status::In, false));
-        assert_eq!(
-            shown(&session.plan(Some(signed_in(1, 3)), None, at(600))),
-            "ready"
-        );
-        assert_eq!(
-            shown(&session.plan(Some(signed_in(1, 3)), None, at(601))),
-            "keep 4"
-        );
         assert_eq!(session.access().unwrap().expose(), "at4");
+        let number = |kept: Option<Kept>| kept.map(|kept| kept.generation.number);
+        assert_eq!(number(session.unkept(Some(signed_in(1, 3)))), Some(4));
+        assert_eq!(
+            number(session.clone().unkept(Some(signed_in(1, 4)))),
+            None,
+            "another was there"
+        );
+        session.take(session.kept().clone(), true);
+        assert_eq!(number(session.unkept(Some(signed_in(1, 3)))), None);
     }
 
     #[test]
@@ -704,7 +701,7 @@ mod tests {
         let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else {
             panic!()
         };
-        first.take(kept.clone(), true, at(600));
+        first.take(kept.clone(), true);
         assert_eq!(first.status(), Status::Out(Out::Refused));
         let mut second = session();
         assert!(second.take_newer(Some(kept), None, at(600)));
