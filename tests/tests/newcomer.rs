@@ -4,14 +4,12 @@ use std::{
     collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Read},
-    path::Path,
     process::{Child, Command, Stdio},
 };
 
 use countersign_tests::{
     Ran, Server,
     command::{countersign, program, root, run},
-    port,
     server::Setup,
 };
 use serde_json::Value;
@@ -167,11 +165,11 @@ fn a_demo_beyond_loopback_is_refused() {
     );
 }
 
-/// The commands of the README that administrate do what they say.
-#[test]
-fn the_commands_of_the_readme_work_as_they_are_written() {
+/// The commands of the README that administrate do what they say, beside a running server.
+#[tokio::test]
+async fn the_commands_of_the_readme_work_as_they_are_written() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start().await;
     let mut done = BTreeSet::new();
     for line in readme
         .lines()
@@ -179,11 +177,16 @@ fn the_commands_of_the_readme_work_as_they_are_written() {
     {
         let words = words(line);
         if words[1] == "serve" {
-            serves(&words[1..], folder.path());
+            serves(&words[1..]);
         } else {
             let mut command = countersign();
-            command.args(&words[1..]).current_dir(folder.path());
-            command.env("COUNTERSIGN_LISTEN", format!("127.0.0.1:{}", port::free()));
+            command
+                .args(&words[1..])
+                .env("COUNTERSIGN_DATA", server.data());
+            command.env(
+                "COUNTERSIGN_LISTEN",
+                format!("127.0.0.1:{}", server.setup().port()),
+            );
             run(command, "").well();
         }
         done.insert(words[1].clone());
@@ -198,16 +201,17 @@ fn the_commands_of_the_readme_work_as_they_are_written() {
 }
 
 /// Its flags are understood: it fails on a file of its example that is not here, and on nothing before.
-fn serves(words: &[String], folder: &Path) {
+fn serves(words: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
     let mut command = countersign();
-    let data = folder.join("data").display().to_string();
+    let data = folder.path().join("data").display().to_string();
     let own = words
         .iter()
         .map(|word| word.replace("/var/lib/countersign", &data));
     command
         .args(own)
         .args(["--listen", "127.0.0.1:0"])
-        .current_dir(folder);
+        .current_dir(folder.path());
     let ran: Ran = run(command, "");
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("id.pem"), "{ran:#?}");
