@@ -44,9 +44,9 @@ impl Peers {
             if !self.is_proxy(address) {
                 return address;
             }
-            match hop.trim().parse::<IpAddr>() {
-                Ok(next) => address = next.to_canonical(),
-                Err(_) => return address,
+            match read(hop.trim()) {
+                Some(next) => address = next.to_canonical(),
+                None => return address,
             }
         }
         address
@@ -57,6 +57,13 @@ impl Peers {
             .iter()
             .any(|network| network.contains(&address))
     }
+}
+
+/// An address, to which some proxies append the port: all that come through them would else be one.
+fn read(hop: &str) -> Option<IpAddr> {
+    let bare = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    let with_port = || hop.parse().ok().map(|socket: SocketAddr| socket.ip());
+    hop.parse().ok().or_else(with_port).or_else(bare)
 }
 
 #[cfg(test)]
@@ -80,6 +87,15 @@ mod tests {
             "1.1.1.1"
         );
         assert_eq!(address(&["10.0.0.0/8"], "9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
+    }
+
+    #[test]
+    fn a_port_behind_a_forwarded_address_is_left_out() {
+        let of = |hop| address(&["10.0.0.0/8"], "10.0.0.1", &[hop]);
+        assert_eq!(of("1.1.1.1:49152"), "1.1.1.1");
+        assert_eq!(of("[2001:db8::1]:443"), "2001:db8::1");
+        assert_eq!(of("[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(of("1.1.1.1:x"), "10.0.0.1");
     }
 
     #[test]
