@@ -608,6 +608,40 @@ async fn a_client_that_was_disabled_begins_anew() {
     );
 }
 
+/// A client of the configuration under the name of one that was deleted from the store is off until it is switched on;
+/// what it then gets does not end with the memory of the other one.
+#[tokio::test]
+async fn a_configured_client_with_a_deleted_ones_name_outlives_its_memory() {
+    let world = World::new();
+    let before = world.replica().await;
+    let again = Client {
+        grant_types: vec![GrantType::ClientCredentials],
+        redirect_uris: vec![],
+        ..web("again")
+    };
+    let authority = before.provider.authority();
+    authority.register(again.clone(), None).await.unwrap();
+    authority.delete_client(&id("again")).await.unwrap();
+
+    let op = world.replica_with(|builder| builder.clients([again])).await;
+    let ask = || {
+        let mut request = post("/oauth/token", "", &CREDENTIALS);
+        let value = basic("again", SECRET).parse().unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        op.send(request)
+    };
+    ask().await.refused("invalid_client");
+    let authority = op.provider.authority();
+    authority.disable_client(&id("again"), false).await.unwrap();
+    op.clock.advance(secs(90 * 86_400 - 1));
+    let tokens = ask().await.ok();
+    op.clock.advance(secs(2));
+    // What is remembered of a client for a second is over.
+    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
+    let told = op.introspect(text(&tokens, "access_token")).await;
+    assert_eq!(told["active"], true);
+}
+
 /// T23: a public client gets none; no refresh token, no subject.
 #[tokio::test]
 async fn client_credentials_are_contained() {

@@ -184,6 +184,8 @@ impl Authority {
             } else {
                 record.epoch
             },
+            // One of the configuration may bear the name of one that was deleted: its record now stays.
+            expires: record.expires.filter(|_| disabled),
             ..record
         })
         .await
