@@ -6,7 +6,7 @@ use countersign_protocol::{
     endpoint::Origin,
     login::{Authenticated, authenticate},
     session::{
-        self, Farewell, Kept, Owner, Tokens,
+        self, Farewell, Kept, Offline, Owner, Tokens,
         refresh::{Answer, PATIENCE},
         request::AllowList,
     },
@@ -204,7 +204,10 @@ impl Client {
     }
 
     async fn prove_place(&self) -> Result<(), Error> {
-        let _lock = self.lock_within(PATIENCE).await?;
+        // Without the lock, what is written back may be older than what another has written meanwhile.
+        let Some(_lock) = self.lock_within(PATIENCE).await? else {
+            return Err(Offline::Waiting.into());
+        };
         match self.load().await? {
             Some(found) => self.store(&found).await?,
             None => {

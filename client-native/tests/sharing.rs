@@ -147,6 +147,59 @@ async fn a_sign_out_elsewhere_is_noticed_and_another_users_sign_in_is_not_taken_
     assert_eq!(fake.refreshes().len(), 0);
 }
 
+/// A disk that is really full, and then read-only: a small file system in a name space of the test's own.
+#[tokio::test]
+async fn a_full_or_read_only_disk_is_offline_and_exchanges_nothing() {
+    let (fake, place) = (Fake::start().await, place());
+    fake.leave_expired(&place.file).await;
+    let disk = place.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let program = fake.program(&countersign_client::FileStorage::new(
+        disk.join("session.json"),
+    ));
+    let program = program.as_std();
+    let steps = r#"
+        set -u; disk=$1 session=$2; shift 2
+        mount -t tmpfs -o size=64k tmpfs "$disk" && cp "$session" "$disk" || exit 9
+        head -c 200000 /dev/zero >"$disk/ballast"
+        "$@"; echo "full: $?"
+        rm "$disk/ballast"; mount -o remount,ro "$disk" || exit 9
+        "$@"; echo "read-only: $?"
+        mount -o remount,rw "$disk" || exit 9
+        "$@"; echo "free: $?"
+    "#;
+    let mut all = tokio::process::Command::new("unshare");
+    all.args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        steps,
+        "sh",
+    ]);
+    all.arg(&disk)
+        .arg(place.file.path())
+        .arg(program.get_program())
+        .args(program.get_args());
+    all.envs(
+        program
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let done = all.output().await.unwrap();
+    let (shown, told) = (
+        String::from_utf8_lossy(&done.stdout),
+        String::from_utf8_lossy(&done.stderr),
+    );
+    assert_eq!(
+        shown, "full: 1\nread-only: 1\n200 OK\nGET at1 \nfree: 0\n",
+        "{told}"
+    );
+    assert_eq!(told.matches("Offline(Storage)").count(), 2, "{told}");
+    assert_eq!(fake.refreshes(), ["rt0"]);
+}
+
 async fn lock(file: &countersign_client::FileStorage) -> countersign_client::Lock {
     use countersign_client::Storage as _;
     file.try_lock().await.unwrap().unwrap()
