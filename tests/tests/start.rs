@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use countersign_tests::{
     Ran, Server,
-    command::{countersign, run},
+    command::{countersign, program, run},
     endpoint::By,
     server::Setup,
 };
@@ -57,19 +57,22 @@ fn an_unreadable_data_folder_is_named_with_the_remedy() {
         "--clear-groups",
     ];
     let root = rustix::process::geteuid().is_root();
-    let program = open_copy(&setup);
+    let copy = open_copy(&setup);
     let failed = if root {
-        setup.clone().program(program).under(&nobody).fail()
+        setup.clone().program(copy).under(&nobody).fail()
     } else {
         setup.clone().fail()
     };
     is_refused(&failed, &[setup.data().to_str().unwrap(), "--data"]);
 }
 
-/// The program where any user may run it.
+/// The program where any user may run it. Another process copies it: while this one had it open to write, a child that
+/// a test beside this one starts in that moment would hold it open, and nobody could run it.
 fn open_copy(setup: &Setup) -> std::path::PathBuf {
     let copy = setup.folder().join("countersign");
-    fs::copy(countersign_tests::command::program("countersign"), &copy).unwrap();
+    let mut command = std::process::Command::new("cp");
+    command.arg(program("countersign")).arg(&copy);
+    run(command, "").well();
     copy
 }
 
@@ -201,21 +204,28 @@ fn run_serve(flags: &[&str], setup: &Setup) -> Ran {
     run(limited, "")
 }
 
-/// Readiness says no before the listener closes; what is under way is answered; the exit status is 0.
+/// What is under way is answered, readiness says no before the listener closes, and the exit status is 0.
 #[tokio::test]
 async fn sigterm_ends_it_in_good_order() {
-    let mut server = Setup::new().args(&["--drain", "1s"]).start().await;
-    let secret = server.add_client(&["--id", "service"]);
+    let mut server = Setup::new().args(&["--drain", "3s"]).start().await;
+    server.add_user("alice");
+    server.add_client(&["--id", "first", "--public", "--grant", "password"]);
+    let first = By::Public("first");
     let oauth = server.endpoints();
-    server.terminate();
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(oauth.get("/readyz").await.status, 503);
-    let by = By::Basic("service", &secret);
-    let form = [("grant_type", "client_credentials")];
-    oauth.token(by, &form).await.well();
-    let status = server.wait();
-    assert_eq!(status.code(), Some(0), "{}", server.log());
-    assert!(oauth.try_post("/oauth/token", by, &form).await.is_err());
+    // A password's hash takes longer than the signal.
+    let (signed_in, ()) = tokio::join!(oauth.password(first, "alice"), async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        server.terminate();
+    });
+    signed_in.well();
+    while oauth.get("/readyz").await.status != 503 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // Who was not told yet is still served.
+    oauth.password(first, "alice").await.well();
+    assert_eq!(server.wait().code(), Some(0), "{}", server.log());
+    let form = [("grant_type", "password")];
+    assert!(oauth.try_post("/oauth/token", first, &form).await.is_err());
 }
 
 /// X8: nothing is there that anybody knows the password of.
