@@ -451,8 +451,8 @@ impl Active {
 
     /// Hands an access token out with the line's head.
     ///
-    /// Where as many are alive as a grant keeps, the newest is handed out again if more than half its life is left;
-    /// else the oldest gives way.
+    /// Where as many are alive as a grant keeps, the newest is handed out again if the line is not rotated and more than
+    /// half its life is left; else the oldest gives way.
     fn issue(
         &mut self,
         grant: &Grant,
@@ -462,7 +462,12 @@ impl Active {
     ) -> Issued {
         self.live.retain(|access| now < access.expires);
         if self.live.len() >= terms.live {
-            let newest = self.live.last().filter(|newest| newest.scope == scope);
+            // On a rotated line the newest one is of an older generation: handed out again, it would never tell that
+            // the new head was seen.
+            let newest = self
+                .live
+                .last()
+                .filter(|newest| !terms.rotates && newest.scope == scope);
             let fresh = newest.filter(|newest| newest.expires.since(now) > terms.access_token / 2);
             if let Some(fresh) = fresh.cloned() {
                 return self.hand_out(grant, fresh);

@@ -606,3 +606,19 @@ fn a_grant_is_small_on_disk() {
     let json = serde_json::to_string(&grant).unwrap();
     assert!(json.len() < 350, "{} bytes: {json}", json.len());
 }
+
+/// Else the new head could never be seen, and a stale token that comes back would pass for a lost answer.
+#[test]
+fn on_a_rotated_line_every_head_gets_an_access_token_of_its_own() {
+    let full = Terms { live: 2, ..terms() };
+    let (mut grant, _) = active();
+    for generation in 1..=4 {
+        let (next, given) = issued(refresh_with(&grant, generation, None, &full, NOW));
+        assert_eq!(given.access.generation, generation + 1);
+        let State::Active(active) = &next.state else {
+            unreachable!()
+        };
+        assert_eq!(active.live.len(), 2);
+        grant = next;
+    }
+}
