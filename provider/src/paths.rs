@@ -22,6 +22,17 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Every one.
+    pub const ALL: [Self; 7] = [
+        Self::Authorize,
+        Self::SignIn,
+        Self::Consent,
+        Self::Logout,
+        Self::Token,
+        Self::Introspect,
+        Self::Revoke,
+    ];
+
     /// Where it is unless something else is said.
     pub const fn well_known(self) -> &'static str {
         match self {
@@ -76,5 +87,20 @@ impl Paths {
         let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~".contains(c);
         let mut paths = self.0.values().flatten().map(String::as_str);
         paths.find(|path| !path.starts_with('/') || !path.chars().all(plain))
+    }
+
+    /// A path that two endpoints would share, or one with what is always there (health).
+    pub(crate) fn shared(&self) -> Option<&str> {
+        let mut taken = vec!["/livez", "/readyz"];
+        for path in Endpoint::ALL
+            .into_iter()
+            .filter_map(|endpoint| self.of(endpoint))
+        {
+            if taken.contains(&path) {
+                return Some(path);
+            }
+            taken.push(path);
+        }
+        None
     }
 }

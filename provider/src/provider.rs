@@ -44,6 +44,11 @@ pub enum BuildError {
     /// An endpoint is to be mounted where none can be.
     #[error("path {0:?}: it must begin with a slash and hold letters, digits and -._~ alone")]
     Path(String),
+    /// Two endpoints are to be mounted at one path.
+    #[error(
+        "path {0:?} is taken twice; give each endpoint one of its own, other than /livez and /readyz"
+    )]
+    PathTwice(String),
     /// A client of the configuration does not hold together.
     #[error("client {client}: {why}")]
     Client {
@@ -243,6 +248,9 @@ impl Builder {
         let issuer = Issuer::parse(&self.issuer, PlainHttp::Loopback)?;
         if let Some(path) = self.paths.malformed() {
             return Err(BuildError::Path(path.to_owned()));
+        }
+        if let Some(path) = self.paths.shared() {
+            return Err(BuildError::PathTwice(path.to_owned()));
         }
         for client in &self.clients {
             client.check().map_err(|why| BuildError::Client {

@@ -45,6 +45,25 @@ async fn an_endpoint_is_not_mounted_where_none_can_be() {
     }
 }
 
+#[tokio::test]
+async fn two_endpoints_do_not_share_a_path() {
+    for taken in ["/oauth/revoke", "/livez", "/readyz"] {
+        let paths = Paths::default().mount(Endpoint::Token, taken);
+        let built = Provider::builder("https://op.test").paths(paths);
+        assert!(built.build().await.is_err(), "{taken}");
+    }
+    let swapped = Paths::default()
+        .mount(Endpoint::Token, "/oauth/revoke")
+        .mount(Endpoint::Revoke, "/oauth/token");
+    assert!(
+        Provider::builder("https://op.test")
+            .paths(swapped)
+            .build()
+            .await
+            .is_ok()
+    );
+}
+
 /// Seed S0: users from a list.
 #[tokio::test]
 async fn seed_users_come_from_a_list() {

@@ -64,7 +64,7 @@ async fn a_code_works_once_and_its_reuse_kills_what_it_gave() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_redemptions_at_once_one_wins_at_most() {
     let replicas = two_replicas(Policy::default()).await;
-    for _ in 0..20 {
+    for _ in 0..200 {
         let (code, verifier) = replicas[0].code("pub").await;
         let tries = (0..50).map(|n| {
             let (op, code, verifier) = (replicas[n % 2].clone(), code.clone(), verifier.clone());
@@ -479,6 +479,72 @@ async fn a_refresh_narrows_and_never_broadens() {
         op.refresh("web", token).await.ok()["scope"],
         "profile email"
     );
+}
+
+/// T17, where the line is rotated: narrowed once, the next refresh gets what was granted, and never more.
+#[tokio::test]
+async fn a_rotated_line_narrows_for_one_token_alone() {
+    let op = Op::start().await;
+    let first = op.tokens("pub").await;
+    let narrow = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&first, "refresh_token")),
+        ("scope", "profile"),
+    ];
+    let second = op.token("pub", &narrow).await.ok();
+    assert_eq!(second["scope"], "profile");
+    let third = op.refresh("pub", text(&second, "refresh_token")).await.ok();
+    assert_eq!(third["scope"], "profile email");
+}
+
+/// T19: a deleted client's code, line, access token and carried token are dead, on another replica too.
+#[tokio::test]
+async fn a_deleted_client_leaves_nothing_alive() {
+    let [op, other] = two_replicas(Policy::default()).await;
+    let everything = Client {
+        grant_types: vec![
+            GrantType::AuthorizationCode,
+            GrantType::RefreshToken,
+            GrantType::ClientCredentials,
+        ],
+        ..web("gone")
+    };
+    let authority = op.provider.authority();
+    authority
+        .register(everything, Some(SECRET.into()))
+        .await
+        .unwrap();
+    let send = async |pairs: &[(&str, &str)]| {
+        let mut request = post("/oauth/token", "", pairs);
+        let value = basic("gone", SECRET).parse().unwrap();
+        request.headers_mut().insert(header::AUTHORIZATION, value);
+        op.send(request).await
+    };
+    let redeem = async |code: &str, verifier: &str| {
+        let pairs = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", "https://gone.test/cb"),
+            ("code_verifier", verifier),
+        ];
+        send(&pairs).await
+    };
+    let (code, verifier) = op.code("gone").await;
+    let tokens = redeem(&code, &verifier).await.ok();
+    let carried = send(&CREDENTIALS).await.ok();
+    let (code, verifier) = op.code("gone").await;
+    authority.delete_client(&id("gone")).await.unwrap();
+    redeem(&code, &verifier).await.refused("invalid_client");
+    let refresh = [
+        ("grant_type", "refresh_token"),
+        ("refresh_token", text(&tokens, "refresh_token")),
+    ];
+    send(&refresh).await.refused("invalid_client");
+    for token in [&tokens, &carried] {
+        let token = text(token, "access_token");
+        assert_eq!(op.introspect(token).await["active"], false);
+        assert_eq!(other.introspect(token).await["active"], false);
+    }
 }
 
 /// T18: idle, and absolute, which rotation does not extend.
