@@ -51,7 +51,10 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
     let at = [
         (
             Endpoint::Authorize,
-            get(authorize::get).post(authorize::post),
+            get(authorize::get)
+                .post(authorize::post)
+                // A HEAD must not do what a GET does here: it may make a grant.
+                .head(authorize::head),
         ),
         (Endpoint::SignIn, get(front::lost).post(sign_in::post)),
         (Endpoint::Consent, get(front::lost).post(consent::post)),

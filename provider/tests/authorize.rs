@@ -514,3 +514,18 @@ async fn the_code_is_redeemed_for_what_was_agreed_to() {
     assert_eq!(told["client_id"], "web");
     assert_eq!(told["scope"], "profile");
 }
+
+/// A HEAD is safe by definition (RFC 9110 §9.2.1): it makes no grant.
+#[tokio::test]
+async fn nobody_gets_a_code_by_head() {
+    let op = Op::start().await;
+    let mut alice = Browser::alices(&op).await;
+    let path = format!("/oauth/authorize?{}", az().query());
+    let head = Request::head(path);
+    let answer = alice.send(head, String::new()).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("allow")),
+        (405, Some("GET, POST"))
+    );
+    assert_eq!(answer.header("location"), None);
+}

@@ -101,3 +101,16 @@ async fn a_client_signs_out_only_its_own() {
     op.refresh("web", refresh).await.ok();
     alice.authorize(&az()).await.code();
 }
+
+/// A token that was revoked before, perhaps because it was stolen, has no say over the session.
+#[tokio::test]
+async fn a_revoked_refresh_token_ends_no_session() {
+    let op = Op::start().await;
+    let mut alice = Browser::alices(&op).await;
+    let code = alice.authorize(&az()).await.code();
+    let tokens = op.redeem("web", &code, VERIFIER).await.ok();
+    let token = [("token", text(&tokens, "refresh_token"))];
+    op.post("/oauth/revoke", "web", &token).await;
+    assert_eq!(op.post("/oauth/logout", "web", &token).await.status, 200);
+    alice.authorize(&az().with("prompt", "none")).await.code();
+}

@@ -3,7 +3,7 @@
 use countersign_protocol::{
     Denied, Secret,
     client::Client,
-    grant::{Input, Reason},
+    grant::{Input, Reason, State},
 };
 
 use super::Authority;
@@ -20,13 +20,17 @@ impl Authority {
         if held.value.client != client.client_id {
             return Err(Denied::OfAnotherClient);
         }
-        let input = Input::Revoke(Reason::SignedOut);
-        let grant = self
-            .end(kept.reference.grant, Some(held), client, input)
-            .await?;
-        match grant.session {
-            Some(session) => self.end_session(session).await,
-            None => Ok(()),
+        // What was revoked before has no say over a session that goes on.
+        if matches!(held.value.state, State::Revoked(_)) {
+            return Ok(());
         }
+        // The session first: cut off in between, the same call again finds the grant alive and does both.
+        if let Some(session) = held.value.session {
+            self.end_session(session).await?;
+        }
+        let input = Input::Revoke(Reason::SignedOut);
+        self.end(kept.reference.grant, Some(held), client, input)
+            .await
+            .map(drop)
     }
 }

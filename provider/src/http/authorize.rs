@@ -10,6 +10,7 @@ use countersign_protocol::{
     client::Client,
     form::Form,
 };
+use http::{HeaderName, StatusCode, header};
 
 use super::{
     consent,
@@ -31,6 +32,14 @@ pub(crate) async fn get(
     let (parts, _) = request.into_parts();
     let visit = Visit::new(&authority, &front, &parts);
     visit.answer(begin(&visit).await)
+}
+
+/// Nobody asks for a code by HEAD.
+pub(crate) async fn head() -> (StatusCode, [(HeaderName, &'static str); 1]) {
+    (
+        StatusCode::METHOD_NOT_ALLOWED,
+        [(header::ALLOW, "GET, POST")],
+    )
 }
 
 /// A POST goes on by the GET of the same request: a browser that comes from another site sends its cookies only then.
