@@ -111,6 +111,33 @@ impl fmt::Display for Callback {
 impl std::error::Error for Callback {}
 
 impl Pending {
+    /// It as text, for a place that keeps no JSON.
+    pub fn to_text(&self) -> Secret {
+        let mut fields = vec![
+            ("state", self.state.expose()),
+            ("verifier", self.verifier.expose()),
+            ("issuer", &self.issuer),
+            ("names_issuer", if self.names_issuer { "1" } else { "0" }),
+            ("redirect_uri", &self.redirect_uri),
+        ];
+        fields.extend(self.scope.as_ref().map(|scope| ("scope", scope.as_str())));
+        Secret::new(form::encode(fields))
+    }
+
+    /// Reads [`to_text`](Self::to_text); `None` for anything else.
+    pub fn from_text(text: &str) -> Option<Self> {
+        let form = Form::parse(text.as_bytes()).ok()?;
+        let get = |name| form.get(name).ok().flatten();
+        Some(Self {
+            state: get("state")?.into(),
+            verifier: get("verifier")?.into(),
+            issuer: get("issuer")?.to_owned(),
+            names_issuer: get("names_issuer")? != "0",
+            redirect_uri: get("redirect_uri")?.to_owned(),
+            scope: get("scope").and_then(|scope| scope.parse().ok()),
+        })
+    }
+
     /// Checks the query of the redirect that came back.
     pub fn check(&self, query: &str) -> Result<Returned, Callback> {
         let form = Form::parse(query.as_bytes()).map_err(|_| Callback::NotOurs)?;
@@ -400,6 +427,17 @@ mod tests {
             panic!("{query}")
         };
         assert_eq!(refusal.to_string(), "access_denied: no[31m");
+    }
+
+    #[test]
+    fn a_request_that_was_kept_as_text_still_checks_its_answer() {
+        for names_issuer in [true, false] {
+            let started = begun(names_issuer, 1);
+            let kept = Pending::from_text(started.pending.to_text().expose()).unwrap();
+            let json = |pending: &Pending| serde_json::to_string(pending).unwrap();
+            assert_eq!(json(&kept), json(&started.pending));
+        }
+        assert!(Pending::from_text("state=a").is_none());
     }
 
     #[test]

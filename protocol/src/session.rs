@@ -14,6 +14,7 @@
 
 pub mod refresh;
 pub mod request;
+mod text;
 
 use std::{borrow::Cow, fmt, time::Duration};
 
@@ -472,6 +473,13 @@ impl Session {
     /// The current access token, be it over or not; [`Out`] when nobody is signed in.
     pub fn access(&self) -> Result<Secret, Out> {
         self.tokens().map(|tokens| tokens.access.clone())
+    }
+
+    /// When the current access token ends, by this machine's clock; `None` when the provider did not tell, or nobody is
+    /// signed in.
+    pub fn expires(&self) -> Option<Timestamp> {
+        let tokens = self.tokens().ok()?;
+        Some(tokens.since + Duration::from_secs(tokens.expires_in?))
     }
 
     /// The scope that was granted, where the provider or the request told it.
