@@ -1,0 +1,149 @@
+//! The tools that are run, in order: `cargo`, `wasm-bindgen`, `wasm-opt`.
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, Error},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use wasm_bindgen_cli_support::Bindgen;
+
+use crate::{pack::Built, shrink};
+
+/// The features that every browser with Web Locks, WebCrypto and bigints in WebAssembly has.
+const FEATURES: [&str; 7] = [
+    "--enable-bulk-memory",
+    "--enable-bulk-memory-opt",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Builds the bundle from the sources below `root`.
+pub fn build(root: &Path) -> io::Result<Built> {
+    let target = target(root)?;
+    compile(root, &target)?;
+    let compiled = target.join("wasm32-unknown-unknown/bundle/countersign_wasm.wasm");
+    let (wasm, glue) = bind(&compiled)?;
+    let www = root.join("www");
+    let [named, wasm] = optimize(&www, &target, &wasm)?;
+    let source = www.join("src");
+    let mut others = BTreeMap::new();
+    for name in ["oauth_client.d.ts", "oauth_form.js"] {
+        others.insert(name.to_owned(), fs::read(source.join(name))?);
+    }
+    Ok(Built {
+        wasm,
+        named,
+        glue,
+        module: fs::read_to_string(source.join("oauth_client.js"))?,
+        others,
+    })
+}
+
+/// Where `cargo` builds.
+fn target(root: &Path) -> io::Result<PathBuf> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["metadata", "--format-version=1", "--no-deps", "--locked"]);
+    let output = cargo.current_dir(root).output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let target = metadata["target_directory"].as_str();
+    Ok(target
+        .ok_or_else(|| Error::other("cargo metadata failed"))?
+        .into())
+}
+
+/// Paths of this machine stand in panics' messages unless they are mapped away, and would change the bytes.
+fn compile(root: &Path, target: &Path) -> io::Result<()> {
+    let home = |variable: &str, folder: &str| {
+        let own = env::var_os(variable).map(PathBuf::from);
+        own.or_else(|| env::home_dir().map(|home| home.join(folder)))
+    };
+    let mut flags: Vec<String> = [
+        (home("CARGO_HOME", ".cargo"), "/cargo"),
+        (home("RUSTUP_HOME", ".rustup"), "/rustup"),
+        (Some(root.to_owned()), "/countersign"),
+    ]
+    .into_iter()
+    .filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display())))
+    .collect();
+    flags.push("-Dwarnings".into());
+    // A table of constants instead of unrolled rounds: 7 kB less, and it hashes 43 bytes once a sign-in.
+    flags.push("--cfg=sha2_backend_soft=\"compact\"".into());
+    let mut cargo = Command::new("cargo");
+    cargo
+        .current_dir(root)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env("CARGO_TARGET_DIR", target)
+        .args(["rustc", "--locked", "--package=countersign-wasm", "--lib"])
+        .args([
+            "--crate-type=cdylib",
+            "--features=bundle",
+            "--profile=bundle",
+        ])
+        .arg("--target=wasm32-unknown-unknown");
+    run(
+        &mut cargo,
+        "is the target there? rustup target add wasm32-unknown-unknown",
+    )
+}
+
+fn bind(compiled: &Path) -> io::Result<(Vec<u8>, String)> {
+    let mut output = Bindgen::new()
+        .input_path(compiled)
+        .web(true)
+        .map_err(Error::other)?
+        .typescript(false)
+        .omit_default_module_path(true)
+        .remove_name_section(false)
+        .remove_producers_section(true)
+        .generate_output()
+        .map_err(Error::other)?;
+    let glue = output.js().to_owned();
+    shrink::panic_at_once(output.wasm_mut());
+    let glue = shrink::rename_imports(output.wasm_mut(), &glue)?;
+    Ok((output.wasm_mut().emit_wasm(), glue))
+}
+
+/// `wasm-opt` of npm's `binaryen`, installed here at the version that the lock file names.
+fn optimize(www: &Path, target: &Path, wasm: &[u8]) -> io::Result<[Vec<u8>; 2]> {
+    let tool = www.join("node_modules/binaryen/bin/wasm-opt");
+    if !tool.exists() {
+        let mut npm = Command::new("npm");
+        npm.current_dir(www).args(["ci", "--no-audit", "--no-fund"]);
+        run(&mut npm, "npm installs wasm-opt: is node there, with npm?")?;
+    }
+    let [bound, named, bare] =
+        ["bound", "named", "bare"].map(|it| target.join(it).with_extension("wasm"));
+    fs::write(&bound, wasm)?;
+    let step = |arguments: &[&str], from: &Path, to: &Path| {
+        let mut node = Command::new("node");
+        node.arg(&tool).args(arguments).args(FEATURES);
+        run(node.arg(from).arg("-o").arg(to), "is node there?")
+    };
+    step(&["-Oz", "--converge", "-g"], &bound, &named)?;
+    step(
+        &[
+            "--strip-debug",
+            "--strip-producers",
+            "--strip-target-features",
+        ],
+        &named,
+        &bare,
+    )?;
+    Ok([fs::read(named)?, fs::read(bare)?])
+}
+
+fn run(command: &mut Command, remedy: &str) -> io::Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let fail = |why: String| Error::other(format!("{program} failed: {why}; {remedy}"));
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(fail(status.to_string())),
+        Err(error) => Err(fail(error.to_string())),
+    }
+}
