@@ -15,5 +15,6 @@ pub(crate) mod metadata;
 pub(crate) mod peer;
 pub(crate) mod read;
 pub(crate) mod revoke;
+pub(crate) mod script;
 pub(crate) mod sign_in;
 pub(crate) mod token;

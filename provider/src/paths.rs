@@ -19,6 +19,9 @@ pub enum Endpoint {
     Introspect,
     /// Revocation ([RFC 7009](https://www.rfc-editor.org/rfc/rfc7009)).
     Revoke,
+    /// The browser client's script. What belongs to it is served beside it: its WebAssembly, types and metadata, and
+    /// the script for forms.
+    Script,
 }
 
 impl Endpoint {
@@ -43,6 +46,7 @@ impl Endpoint {
             Self::Token => "/oauth/token",
             Self::Introspect => "/oauth/introspect",
             Self::Revoke => "/oauth/revoke",
+            Self::Script => "/js/oauth_client.js",
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use countersign_protocol::{
+    ClientId,
     client::{Client, Unregistrable},
     discovery::{Distrust, Issuer, PlainHttp},
     policy::Policy,
@@ -15,7 +16,7 @@ use crate::{
     authority::{Authority, Parts},
     clock::Clock,
     guard::Guard,
-    http::{front::Front, peer::Peers},
+    http::{front::Front, peer::Peers, script::FormClient},
     keys::{KeyError, Keys, MasterKey},
     limit::{Brakes, Limits},
     pages::{Pages, PagesError},
@@ -86,6 +87,7 @@ pub struct Builder {
     cost: Cost,
     pages: Option<Pages>,
     proxies: Vec<IpNet>,
+    form_client: FormClient,
     trail: Trail,
     paths: Paths,
 }
@@ -115,6 +117,7 @@ impl Provider {
             cost: Cost::default(),
             pages: None,
             proxies: Vec::new(),
+            form_client: FormClient::default(),
             trail: Trail::default(),
             paths: Paths::default(),
         }
@@ -230,6 +233,13 @@ impl Builder {
         self
     }
 
+    /// The client of pages that sign in by a form without saying which client they are: old pages, whose provider had
+    /// but one. Without this a form says so itself, as `data-client-id`.
+    pub fn form_client(mut self, client: ClientId) -> Self {
+        self.form_client = FormClient::named(client);
+        self
+    }
+
     /// Where the endpoints are, if not under their well-known paths.
     pub fn paths(mut self, paths: Paths) -> Self {
         self.paths = paths;
@@ -301,6 +311,7 @@ impl Builder {
                 authority,
                 peers: Peers::behind(self.proxies),
                 front,
+                form_client: self.form_client,
             },
         })
     }

@@ -14,7 +14,9 @@ use crate::{
         front::{self, Front},
         health, introspect, logout, metadata,
         peer::Peers,
-        revoke, sign_in, token,
+        revoke,
+        script::{self, FormClient},
+        sign_in, token,
     },
     paths::Endpoint,
 };
@@ -25,6 +27,7 @@ pub(crate) struct Endpoints {
     pub(crate) authority: Authority,
     pub(crate) peers: Peers,
     pub(crate) front: Front,
+    pub(crate) form_client: FormClient,
 }
 
 impl FromRef<Endpoints> for Authority {
@@ -36,6 +39,12 @@ impl FromRef<Endpoints> for Authority {
 impl FromRef<Endpoints> for Peers {
     fn from_ref(endpoints: &Endpoints) -> Self {
         endpoints.peers.clone()
+    }
+}
+
+impl FromRef<Endpoints> for FormClient {
+    fn from_ref(endpoints: &Endpoints) -> Self {
+        endpoints.form_client.clone()
     }
 }
 
@@ -74,6 +83,10 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
                 None => router,
             }
         });
+    let router = match front.paths().of(Endpoint::Script) {
+        Some(path) => router.merge(script::beside(path)),
+        None => router,
+    };
     let router = router.with_state(endpoints);
     secure(router, front)
 }

@@ -16,6 +16,7 @@ mod logout;
 mod metadata;
 mod people;
 mod revoke;
+mod script;
 mod seeds;
 mod sign_in;
 mod store;

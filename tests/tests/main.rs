@@ -7,6 +7,7 @@
 )]
 
 mod arrows;
+mod browser;
 mod chromium;
 mod durability;
 mod example;

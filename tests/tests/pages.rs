@@ -26,7 +26,7 @@ use crate::chromium::Chromium;
 const PASSWORD: &str = "correct horse battery staple";
 
 #[derive(Debug)]
-struct Alice;
+pub(crate) struct Alice;
 
 #[async_trait]
 impl Users for Alice {

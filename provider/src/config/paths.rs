@@ -16,6 +16,7 @@ pub(super) struct PathSpec {
     token: Option<Mount>,
     introspect: Option<Mount>,
     revoke: Option<Mount>,
+    script: Option<Mount>,
 }
 
 /// Where an endpoint is.
@@ -36,6 +37,7 @@ impl PathSpec {
             (Endpoint::Token, &self.token),
             (Endpoint::Introspect, &self.introspect),
             (Endpoint::Revoke, &self.revoke),
+            (Endpoint::Script, &self.script),
         ];
         let paths = Paths::default();
         said.into_iter()
