@@ -1,5 +1,7 @@
 //! Signing in: by redirect, or with username and password.
 
+use wasm_bindgen_futures::spawn_local;
+
 use crate::{
     client::{Client, Inner},
     error::Error,
@@ -7,6 +9,8 @@ use crate::{
     storage::Found,
     transport, web,
 };
+use std::rc::Rc;
+
 use countersign_protocol::{
     Secret, Version,
     login::{self, Callback},
@@ -80,7 +84,7 @@ impl Client {
 impl Inner {
     /// Signs in at the token endpoint, or at another address that the page names for it.
     pub(crate) async fn password(
-        &self,
+        self: &Rc<Self>,
         username: &str,
         password: &Secret,
         endpoint: Option<String>,
@@ -95,7 +99,7 @@ impl Inner {
     }
 
     /// Finishes the sign-in by redirect that this query answers.
-    pub(crate) async fn returned(&self, query: &str) -> Result<(), Error> {
+    pub(crate) async fn returned(self: &Rc<Self>, query: &str) -> Result<(), Error> {
         let pending = self.place.begun().await;
         let pending = pending.ok_or(Error::CallbackUnknown)?;
         let returned = pending.check(query);
@@ -113,7 +117,7 @@ impl Inner {
     }
 
     async fn sign_in(
-        &self,
+        self: &Rc<Self>,
         endpoint: &str,
         mut form: Vec<(&'static str, &str)>,
         on_answer: OnAnswer<'_>,
@@ -137,7 +141,7 @@ impl Inner {
     }
 
     /// Begins a session, and keeps it before it is used.
-    async fn begin(&self, tokens: Tokens) -> Result<(), Error> {
+    async fn begin(self: &Rc<Self>, tokens: Tokens) -> Result<(), Error> {
         let line = Version::from_bytes(web::random().ok_or(Error::NotSecure)?);
         let lock = Lock::ask(&self.lock_name);
         let held = lock.granted().await;
@@ -145,9 +149,13 @@ impl Inner {
         let mut session = Session::begin(self.owner.clone(), line, tokens, found.as_ref());
         let kept = session.kept().clone();
         let stored = held && self.place.write(&kept).await.is_ok();
-        session.take(kept, stored, web::now());
+        session.take(kept, stored);
         *self.session.borrow_mut() = Some(session);
-        drop(lock);
+        if stored {
+            drop(lock);
+        } else {
+            spawn_local(self.clone().keep_trying(lock));
+        }
         self.announce();
         self.tell();
         Ok(())

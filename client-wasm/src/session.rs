@@ -29,6 +29,9 @@ use crate::{
 /// How often who waits for the lock looks whether the waiting has become needless.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How often what could not be kept is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// The pauses between tries to come back from *offline*: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
 
@@ -225,7 +228,7 @@ impl Inner {
         running
     }
 
-    async fn renew(&self, rejected: Option<&Secret>) {
+    async fn renew(self: &Rc<Self>, rejected: Option<&Secret>) {
         loop {
             let Some(lock) = self.turn(rejected).await else {
                 return;
@@ -236,8 +239,7 @@ impl Inner {
             };
             match self.with(|session| session.plan(found, rejected, web::now())) {
                 None | Some(Plan::Ready | Plan::Offline(_) | Plan::Out(_)) => return,
-                Some(Plan::Keep(kept)) => return self.keep(kept).await,
-                Some(Plan::Exchange(exchange)) => return self.exchange(exchange).await,
+                Some(Plan::Exchange(exchange)) => return self.exchange(*exchange, lock).await,
                 Some(Plan::Wait(until)) => {
                     drop(lock);
                     web::sleep(until.since(web::now())).await;
@@ -263,7 +265,7 @@ impl Inner {
         Some(lock)
     }
 
-    async fn exchange(&self, mut exchange: Exchange) {
+    async fn exchange(self: &Rc<Self>, mut exchange: Exchange, lock: Lock) {
         let provider = self.provider().await;
         let Some(endpoint) = provider
             .as_ref()
@@ -288,7 +290,7 @@ impl Inner {
                 Verdict::Keep(new) => {
                     let found = self.place.read().await.ok().and_then(Found::kept);
                     return match exchange.settle(found, new) {
-                        Settled::Write(kept) => self.keep(kept).await,
+                        Settled::Write(kept) => self.keep(kept, lock).await,
                         Settled::Adopt(found) => self.adopt(found),
                     };
                 }
@@ -296,11 +298,31 @@ impl Inner {
         }
     }
 
-    /// Keeps the record, then uses it.
-    async fn keep(&self, kept: Kept) {
+    /// Keeps the record, then uses it. Where it cannot be kept it is used all the same, and the lock is held on to: an
+    /// older token that another tab exchanged meanwhile would look like a thief's.
+    async fn keep(self: &Rc<Self>, kept: Kept, lock: Lock) {
         let stored = self.place.write(&kept).await.is_ok();
-        self.with(|session| session.take(kept, stored, web::now()));
+        self.with(|session| session.take(kept, stored));
         self.announce();
+        if !stored {
+            spawn_local(self.clone().keep_trying(lock));
+        }
+    }
+
+    /// Writes what could not be written, as soon as it can be.
+    pub(crate) async fn keep_trying(self: Rc<Self>, lock: Lock) {
+        loop {
+            web::sleep(AGAIN).await;
+            let found = self.place.read().await.ok().and_then(Found::kept);
+            let Some(kept) = self.with(|session| session.unkept(found)).flatten() else {
+                break;
+            };
+            if self.place.write(&kept).await.is_ok() {
+                self.with(|session| session.take(kept, true));
+                self.announce();
+            }
+        }
+        drop(lock);
     }
 
     fn fail(&self, why: Offline, pause: Duration) {
