@@ -206,9 +206,49 @@ window.ready.catch(error => window.failed = error);
 addEventListener("oauth:signed-in", () => window.signedIn = true);
 addEventListener("oauth:error", event => window.wrong = event.detail.error.code);</script>"#
     );
+    let issuer = issuer.to_owned();
     Router::new()
         .route("/page", get(async || Html(page)))
         .route("/form", get(async || Html(form)))
+        .route(
+            "/strict.js",
+            get(async || ([(header::CONTENT_TYPE, "text/javascript")], STRICT)),
+        )
+        .route(
+            "/strict/{pin}",
+            get(async move |Path(pin): Path<String>| strict(&issuer, &pin)),
+        )
+}
+
+/// What the page of [`strict`] does.
+const STRICT: &str = r#"
+addEventListener("securitypolicyviolation", event => (window.violations ??= []).push(event.violatedDirective));
+const { issuer } = document.querySelector("script[data-issuer]").dataset;
+window.ready = import("countersign").then(({ open }) => open({ clientId: "spa", api: [issuer] }))
+  .then(auth => window.auth = auth);
+window.ready.catch(error => window.failed = error);
+"#;
+
+/// B5: a page whose policy allows nothing but the script and its peers, with Trusted Types, and the module pinned by
+/// an import map. `pin` is the path below `/js/` and the hash, in base64url.
+fn strict(issuer: &str, pin: &str) -> Response {
+    let (hash, integrity) = pin.split_once('.').unwrap();
+    let integrity = integrity.replace('-', "+").replace('_', "/");
+    let module = format!("{issuer}/js/{hash}/oauth_client.js");
+    let map = json!({
+        "imports": { "countersign": module },
+        "integrity": { module.as_str(): format!("sha384-{integrity}") },
+    });
+    let page = format!(
+        r#"<!doctype html><meta charset=utf-8><title>Strict</title>
+<script type=importmap nonce=once>{map}</script>
+<script type=module src=/strict.js data-issuer="{issuer}"></script>"#
+    );
+    let policy = format!(
+        "default-src 'none'; script-src 'self' 'nonce-once' {issuer} 'wasm-unsafe-eval'; connect-src {issuer}; \
+         base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    );
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(page)).into_response()
 }
 
 /// What an API for other origins adds.
@@ -353,5 +393,291 @@ async fn a_form_signs_in_a_reload_restores_and_signing_out_ends_it_everywhere() 
         browser.switch(&first).await;
         browser.becomes("in").await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+    }
+}
+
+/// Everything that this origin keeps, and the address.
+const DUMP: &str = r#"
+const all = [location.href, document.cookie];
+for (const area of [localStorage, sessionStorage])
+  for (let i = 0; i < area.length; i++) all.push(area.key(i), area.getItem(area.key(i)));
+for (const { name } of await indexedDB.databases()) {
+  const database = await new Promise(done => { const r = indexedDB.open(name); r.onsuccess = () => done(r.result); });
+  for (const store of database.objectStoreNames) {
+    const request = database.transaction(store).objectStore(store).getAll();
+    const values = await new Promise(done => { request.onsuccess = () => done(request.result); });
+    for (const value of values) {
+      if (value instanceof CryptoKey) {
+        all.push("key " + value.extractable);
+        all.push(await crypto.subtle.exportKey("raw", value).then(() => "exported", () => "kept"));
+      } else all.push(JSON.stringify(value));
+    }
+  }
+}
+for (const name of await caches.keys()) all.push(name);
+return all;
+"#;
+
+/// Signs in by redirect up to the consent page's answer.
+async fn by_redirect(browser: &Chromium, answer: &str) {
+    browser.run("await ready; auth.login()").await;
+    browser.shows("Sign in").await;
+    browser.fill("username", "alice").await;
+    browser.fill("password", PASSWORD).await;
+    browser.click("button").await;
+    browser.shows_any().await;
+    browser.answer(answer).await;
+    browser.shows("Shop").await;
+}
+
+impl Chromium {
+    /// Waits until the page asks for an answer.
+    async fn shows_any(&self) {
+        let found = self.client.wait().at_most(Duration::from_secs(20));
+        let css = fantoccini::Locator::Css("button[name=answer]");
+        found.for_element(css).await.unwrap();
+    }
+}
+
+/// B1, B2, A11: the code never outlives its arrival, and nothing that is kept is a token.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_signs_in_and_leaves_no_code_and_no_token_behind() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        by_redirect(&browser, "yes").await;
+        assert_eq!(browser.status().await, "in", "{at:?}");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+        assert_eq!(browser.ok("return location.href").await, site.page());
+        // The module's own first statement cleaned it, before it loaded anything.
+        assert_eq!(browser.ok("return window.atImport").await, site.page());
+        let kept = browser.ok(DUMP).await.to_string();
+        for token in [
+            "cs_at_", "cs_rt_", "cs_ac_", "access", "refresh", "verifier", "code=",
+        ] {
+            assert!(!kept.contains(token), "{token} in {kept}");
+        }
+        assert!(
+            kept.contains("key false") && kept.contains("\"kept\""),
+            "{kept}"
+        );
+        assert!(kept.contains("1."), "nothing is kept: {kept}");
+    }
+}
+
+/// B1: denial, a bookmark, a used and a forged state: each a named error, no token request, no lost session.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_that_was_not_asked_for_is_refused_by_name() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        by_redirect(&browser, "no").await;
+        assert_eq!(
+            browser.ok("await ready; return auth.error.code").await,
+            "access_denied"
+        );
+        assert_eq!(browser.status().await, "out");
+        for query in ["?code=x&state=y", "?error=access_denied&state=y"] {
+            browser.go(&format!("{}{query}", site.page())).await;
+            assert_eq!(
+                browser.ok("await ready; return auth.error.code").await,
+                "callback-unknown"
+            );
+            assert_eq!(browser.ok("return location.href").await, site.page());
+        }
+        assert_eq!(site.wire.count("/oauth/token", ""), 0, "{at:?}");
+
+        // With a sign-in under way, and with a session.
+        browser.run("await ready; auth.login()").await;
+        browser.shows_any().await;
+        browser.go(&format!("{}?code=x&state=y", site.page())).await;
+        assert_eq!(
+            browser.ok("await ready; return auth.error.code").await,
+            "callback-unknown"
+        );
+        assert_eq!(site.wire.count("/oauth/token", ""), 0, "{at:?}");
+        browser.sign_in().await;
+        browser.go(&format!("{}?code=x&state=y", site.page())).await;
+        assert_eq!(
+            browser.ok("await ready; return auth.error.code").await,
+            "callback-unknown"
+        );
+        assert_eq!(browser.status().await, "in", "{at:?}");
+    }
+}
+
+/// B3: the token goes to listed origins alone, and never along a redirect.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_goes_only_home() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        let host = site.issuer.strip_prefix("http://").unwrap();
+        let port = host.rsplit(':').next().unwrap();
+        for elsewhere in [
+            "https://evil.test/api/me".to_owned(),
+            format!("http://{host}.evil.test/api/me"),
+            format!("http://localhost:{port}0/api/me"),
+            format!("https://{host}/api/me"),
+            "data:text/plain,x".into(),
+        ] {
+            let call = format!("await ready; await auth.fetch('{elsewhere}')");
+            let code = browser.run(&call).await["code"].clone();
+            assert!(
+                code == "origin-not-listed" || code == "bad-option",
+                "{elsewhere}: {code}"
+            );
+        }
+        let confused = format!("await ready; await auth.fetch('http://{host}@evil.test/api/me')");
+        assert_eq!(browser.run(&confused).await["code"], "bad-option");
+        let away = format!(
+            "await ready; await auth.fetch('{}/api/away/{port}')",
+            site.issuer
+        );
+        assert_eq!(browser.run(&away).await["code"], "api-unreachable");
+    }
+}
+
+/// B4: five tabs at the token's end are one refresh; the same when its answer is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn five_tabs_refresh_once() {
+    for (at, lost) in [(At::Provider, 0), (At::Elsewhere, 0), (At::Elsewhere, 1)] {
+        let site = Site::with(at, Duration::from_secs(15), Duration::from_secs(30)).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        let mut tabs = vec![browser.client.window().await.unwrap()];
+        for _ in 0..4 {
+            tabs.push(browser.tab().await);
+            browser.go(&site.page()).await;
+            assert_eq!(browser.status().await, "in");
+        }
+        site.wire.lose.store(lost, Ordering::Relaxed);
+        let arm = format!(
+            "new BroadcastChannel('go').onmessage = () => window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code)",
+            site.issuer
+        );
+        for tab in &tabs {
+            browser.switch(tab).await;
+            browser.ok(&arm).await;
+        }
+        let go = "await new Promise(r => setTimeout(r, auth.expires - 100 - Date.now()));
+            new BroadcastChannel('go').postMessage(1);";
+        browser
+            .ok(&format!(
+                "{go} window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code);",
+                site.issuer
+            ))
+            .await;
+        for tab in &tabs {
+            browser.switch(tab).await;
+            assert_eq!(
+                browser.ok("return await window.called").await,
+                200,
+                "{at:?} {lost}"
+            );
+        }
+        assert_eq!(site.wire.refreshes(), 1 + lost, "{at:?}");
+        browser.client.refresh().await.unwrap();
+        assert_eq!(browser.status().await, "in");
+    }
+}
+
+/// A provider that is away makes the session offline, and nobody is signed out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_is_away_signs_nobody_out() {
+    for at in BOTH {
+        let mut site = Site::with(at, Duration::from_secs(3), Duration::from_secs(30)).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        site.stop().await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        assert_eq!(browser.calls(&site).await["code"], "offline", "{at:?}");
+        assert_eq!(browser.status().await, "offline");
+        site.start_again().await;
+        browser.becomes("in").await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+    }
+}
+
+/// Seed S0: the old form, unchanged but for the script's name.
+#[tokio::test(flavor = "multi_thread")]
+async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&format!("{}/form", site.origin)).await;
+        browser.fill("username", "alice").await;
+        browser.fill("password", "wrong").await;
+        browser.click("button").await;
+        browser
+            .eventually("window.wrong", &json!("invalid_grant"))
+            .await;
+        browser.fill("password", PASSWORD).await;
+        browser.click("button").await;
+        browser.eventually("window.signedIn", &json!(true)).await;
+        let answer = browser.ok("return window.response").await;
+        assert_eq!(answer["token_type"], "Bearer", "{answer}");
+        assert!(answer["access_token"].is_string(), "{answer}");
+        let address = browser.client.current_url().await.unwrap();
+        assert_eq!(address.query(), None, "no password in the address");
+        // And the page's other scripts find the session.
+        browser.go(&site.page()).await;
+        assert_eq!(browser.status().await, "in", "{at:?}");
+    }
+}
+
+impl Chromium {
+    async fn eventually(&self, expression: &str, value: &Value) {
+        for _ in 0..100 {
+            if self.ok(&format!("return {expression}")).await == *value {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("{expression} never became {value}");
+    }
+}
+
+/// B5: under the strictest policy, pinned by its hash; refused when the hash is another.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_policy_and_a_pinned_hash_are_enough() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        let document = reqwest::get(format!("{}/js/oauth_client.json", site.issuer))
+            .await
+            .unwrap();
+        let document: Value = document.json().await.unwrap();
+        let module = document["countersign_module"].as_str().unwrap();
+        let hash = module.rsplit('/').nth(1).unwrap();
+        let integrity = document["countersign_integrity"].as_str().unwrap();
+        let integrity = integrity.strip_prefix("sha384-").unwrap();
+        let pin = integrity.replace('+', "-").replace('/', "_");
+        browser
+            .go(&format!("{}/strict/{hash}.{pin}", site.origin))
+            .await;
+        browser.sign_in().await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+        assert_eq!(
+            browser.ok("return window.violations").await,
+            Value::Null,
+            "{at:?}"
+        );
+
+        let wrong = format!("{}A", &pin[..pin.len() - 1]);
+        browser
+            .go(&format!("{}/strict/{hash}.{wrong}", site.origin))
+            .await;
+        let refused = browser.run("return (await ready).status").await;
+        assert!(
+            refused["code"].as_str().unwrap().contains("TypeError"),
+            "{refused}"
+        );
     }
 }
