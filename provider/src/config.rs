@@ -27,13 +27,13 @@ mod paths;
 mod user;
 mod values;
 
-use self::file::File;
 pub(crate) use self::{
     client::ClientSpec,
     flags::{Place, Serving},
     invalid::Invalid,
     values::{LogFormat, Span, by_name},
 };
+use self::{file::File, values::TlsMode};
 
 /// The variable that may hold the master key itself; what holds its path is `COUNTERSIGN_MASTER_KEY_FILE`.
 const MASTER_KEY: &str = "COUNTERSIGN_MASTER_KEY";
@@ -99,10 +99,10 @@ impl Config {
             master_key_file: master_key_file.unwrap_or_else(|| data.join("master.key")),
             data,
             tls: tls(
-                serving.tls.is_some() || file.tls.is_some(),
-                serving.tls_cert.or(file.tls_cert),
-                serving.tls_key.or(file.tls_key),
+                (serving.tls, serving.tls_cert, serving.tls_key),
+                (file.tls, file.tls_cert, file.tls_key),
             )?,
+            // None: anybody can write that header.
             proxies: nets(serving.proxies.unwrap_or(file.proxies)),
             templates: serving.templates.or(file.templates),
             // A balancer that looks every second has seen it by then.
@@ -202,13 +202,22 @@ fn nets(networks: Vec<values::Network>) -> Vec<IpNet> {
     networks.into_iter().map(Into::into).collect()
 }
 
-fn tls(ad_hoc: bool, cert: Option<PathBuf>, key: Option<PathBuf>) -> Result<Tls, Invalid> {
-    match (ad_hoc, cert, key) {
-        (false, None, None) => Ok(Tls::Off),
-        (true, None, None) => Ok(Tls::AdHoc),
-        (false, Some(cert), Some(key)) => Ok(Tls::Files { cert, key }),
-        (true, ..) => Err(Invalid::TlsTwice),
-        (false, ..) => Err(Invalid::TlsHalf),
+type TlsSettings = (Option<TlsMode>, Option<PathBuf>, Option<PathBuf>);
+
+/// How TLS is spoken: as the flags say, if they say anything of it, else as the file does. Not at all by default, which only
+/// loopback and a proxy in front allow.
+fn tls(flags: TlsSettings, file: TlsSettings) -> Result<Tls, Invalid> {
+    let settings = if flags == (None, None, None) {
+        file
+    } else {
+        flags
+    };
+    match settings {
+        (None, None, None) => Ok(Tls::Off),
+        (Some(TlsMode), None, None) => Ok(Tls::AdHoc),
+        (None, Some(cert), Some(key)) => Ok(Tls::Files { cert, key }),
+        (Some(TlsMode), ..) => Err(Invalid::TlsTwice),
+        (None, ..) => Err(Invalid::TlsHalf),
     }
 }
 
@@ -231,4 +240,93 @@ fn policy(serving: &Serving, file: &File) -> Result<Policy, Invalid> {
         // A token that carries its grant costs the store nothing.
         keep_grants: serving.keep_grants || file.keep_grants.unwrap_or(default.keep_grants),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// The file that shows every setting.
+    const EXAMPLE: &str = include_str!("../countersign.example.toml");
+
+    fn resolved(text: &str) -> Config {
+        let file = file::parse(Path::new("c.toml"), text).unwrap();
+        Config::resolve(Place::default(), Serving::default(), file).unwrap()
+    }
+
+    #[test]
+    fn the_example_says_the_defaults() {
+        let (said, default) = (resolved(EXAMPLE), resolved(""));
+        assert_eq!(said.listen, default.listen);
+        assert_eq!(
+            said.issuer(said.listen).unwrap(),
+            default.issuer(default.listen).unwrap()
+        );
+        assert_eq!(said.data, default.data);
+        assert_eq!(said.store_of(Kind::Grant), default.store_of(Kind::Grant));
+        assert_eq!(said.realm, default.realm);
+        assert_eq!(said.master_key_file, default.master_key_file);
+        assert_eq!((said.tls, said.proxies), (default.tls, default.proxies));
+        assert_eq!(said.drain, default.drain);
+        assert_eq!(said.policy, default.policy);
+        for endpoint in [
+            "authorize",
+            "sign-in",
+            "consent",
+            "logout",
+            "token",
+            "introspect",
+            "revoke",
+        ] {
+            assert!(EXAMPLE.contains(&format!("\"/oauth/{endpoint}\"")));
+        }
+    }
+
+    /// What is commented out in the example is right too.
+    #[test]
+    fn the_example_shows_a_client_and_a_user() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = EXAMPLE.find("# [[client]]").unwrap();
+        let mut text = EXAMPLE[at..].replace("\n# ", "\n").replace("\n#\n", "\n");
+        for secret in ["shop.secret", "ada.password"] {
+            let path = folder.path().join(secret);
+            std::fs::write(&path, "analytical engine\n").unwrap();
+            text = text.replace(secret, &path.display().to_string());
+        }
+        let config = resolved(text.trim_start_matches("# "));
+        assert_eq!(config.clients[0].display_name(), "The Shop");
+        assert_eq!(config.users[0].username, "ada");
+    }
+
+    #[test]
+    fn flags_about_tls_replace_those_of_the_file() {
+        let files = || (None, Some("cert".into()), Some("key".into()));
+        let ad_hoc = || (Some(TlsMode), None, None);
+        assert_eq!(tls(ad_hoc(), files()).unwrap(), Tls::AdHoc);
+        assert!(matches!(tls(files(), ad_hoc()).unwrap(), Tls::Files { .. }));
+        assert!(tls((Some(TlsMode), Some("cert".into()), None), ad_hoc()).is_err());
+        assert!(tls((None, Some("cert".into()), None), files()).is_err());
+    }
+
+    #[test]
+    fn the_issuer_is_the_address_only_on_loopback() {
+        let config = resolved("");
+        let issuer = |address: &str| config.issuer(address.parse().unwrap());
+        assert_eq!(issuer("[::1]:9").unwrap(), "http://[::1]:9");
+        assert!(issuer("192.0.2.1:9").is_err());
+        let tls = resolved("tls = \"adhoc\"");
+        assert_eq!(tls.issuer(tls.listen).unwrap(), "https://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn kinds_in_memory_are_known() {
+        let config = resolved("[store]\nall = \"memory:\"\nuser = \"sqlite:u.db\"");
+        assert!(config.forgets(Kind::Key) && !config.forgets(Kind::User));
+        assert!(!config.uses_data());
+        let config = resolved("[store]\nlimit = \"memory:?records=9\"");
+        assert!(config.forgets(Kind::Limit) && !config.forgets(Kind::Key));
+        assert!(config.uses_data());
+    }
 }

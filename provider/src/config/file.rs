@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<File, Invalid> {
     parse(path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<File, Invalid> {
+pub(super) fn parse(path: &Path, text: &str) -> Result<File, Invalid> {
     let malformed = |error: &toml::de::Error, key: Option<String>| {
         let line = error.span().map_or(1, |span| line(text, span.start));
         let key = key.map_or_else(String::new, |key| format!("{key}: "));

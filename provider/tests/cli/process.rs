@@ -33,7 +33,7 @@ pub(super) fn run(folder: &TempDir, arguments: &[&str]) -> Output {
     let id = Pid::from_child(&child);
     let (done, over) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
-        let waited = over.recv_timeout(Duration::from_secs(60));
+        let waited = over.recv_timeout(Duration::from_mins(1));
         if waited == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             kill_process(id, Signal::KILL).unwrap();
         }
