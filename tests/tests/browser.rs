@@ -82,7 +82,7 @@ const PLAIN: &str = "{}";
 
 impl Site {
     pub(crate) async fn start(at: At) -> Self {
-        Self::with(at, Duration::from_secs(600), Duration::from_secs(30)).await
+        Self::with(at, Duration::from_mins(10), Duration::from_secs(30)).await
     }
 
     /// With this life of access tokens, and this leeway.
@@ -112,14 +112,14 @@ impl Site {
             .unwrap();
         let pages = pages(&issuer);
         let others = pages.clone();
-        let _pages = tokio::spawn(async move { axum::serve(at_pages, others).await.unwrap() });
+        let pages_task = tokio::spawn(async move { axum::serve(at_pages, others).await.unwrap() });
         let mut site = Self {
             issuer,
             origin,
             wire: Arc::default(),
             provider,
             task: None,
-            _pages,
+            _pages: pages_task,
         };
         site.serve(at_provider);
         site
