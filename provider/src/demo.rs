@@ -53,6 +53,8 @@ const SERVICE: &str = "demo-service";
 const SCOPES: [&str; 2] = ["profile", "email"];
 
 const STYLE: &str = include_str!("pages/style.css");
+const OWN_STYLE: &str = include_str!("demo/page.css");
+const SCRIPT: &str = include_str!("demo/page.js");
 const PAGE: &str = include_str!("demo/page.html");
 
 /// The demo of one installation.
@@ -117,6 +119,10 @@ impl Demo {
             ..ListedUser::new(USER, self.secrets.user.password.clone())
         };
         let clients = [client(&self.issuer), service(&self.secrets.service)];
+        let builder = match ClientId::new(CLIENT) {
+            Some(client) => builder.form_client(client),
+            None => builder,
+        };
         builder
             .clients(clients.into_iter().flatten())
             .list_users([user])
@@ -170,14 +176,18 @@ impl Demo {
             "issuer": self.issuer.as_str().trim_end_matches('/'),
             "file": self.file,
             "style": STYLE,
+            "own_style": OWN_STYLE,
+            "script": SCRIPT,
         });
         // Its name says that values are to be escaped.
         let html = Environment::new().render_named_str("page.html", PAGE, Serde(values));
         let html = html.map_err(|error| Failure::DemoPage(error.to_string()))?;
-        let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+        let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));
+        let (style, own_style, script) = (hash(STYLE), hash(OWN_STYLE), hash(SCRIPT));
         let policy = format!(
-            "default-src 'none'; style-src 'sha256-{style}'; img-src data:; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'sha256-{style}' 'sha256-{own_style}'; \
+             script-src 'self' 'sha256-{script}' 'wasm-unsafe-eval'; connect-src 'self'; img-src data:; \
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         );
         Ok(Page { html, policy })
     }

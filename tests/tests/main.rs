@@ -9,6 +9,7 @@
 mod arrows;
 mod browser;
 mod chromium;
+mod demo;
 mod durability;
 mod example;
 mod inert;
