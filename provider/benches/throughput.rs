@@ -3,7 +3,7 @@
 //! Each server is a process of its own, single-threaded and pinned to one core; the load comes from this process,
 //! pinned to another. *Bare* parses the form and answers a constant. Every figure is also given as a ratio to bare,
 //! since the machine's own speed is nobody's merit. For SQLite, the measure of a refresh is a loop without any server
-//! that swaps rows of the same size in groups of as many as there are connections.
+//! that swaps rows of the same size, in groups of what waits at the same concurrency.
 //!
 //! `cargo bench --bench throughput -- 5 64` measures each for 5 s over 64 connections; 3 and 16 unless said.
 
