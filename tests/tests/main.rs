@@ -8,6 +8,8 @@
 
 mod arrows;
 mod browser;
+mod browser_hostile;
+mod bundle;
 mod chromium;
 mod demo;
 mod durability;

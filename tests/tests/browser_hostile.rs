@@ -1,0 +1,288 @@
+//! The browser client where the browser, the network or another tab is against it.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use axum::http::Method;
+use fantoccini::wd::WebDriverCompatibleCommand;
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::{
+    browser::{At, BOTH, Site},
+    chromium::Chromium,
+};
+
+/// A command of Chromium's debugging protocol.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, url::ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.0, "params": self.1 });
+        (Method::POST, Some(body.to_string()))
+    }
+}
+
+impl Chromium {
+    async fn tell(&self, command: &'static str, parameters: Value) {
+        self.client
+            .issue_cmd(DevTools(command, parameters))
+            .await
+            .unwrap();
+    }
+
+    /// Runs this before every page's own scripts.
+    async fn before_pages(&self, script: &str) {
+        let script = json!({ "source": script });
+        self.tell("Page.addScriptToEvaluateOnNewDocument", script)
+            .await;
+    }
+}
+
+const NO_DATABASE: &str = "Object.defineProperty(window, 'indexedDB', { get() { throw new DOMException('no', 'SecurityError') } })";
+const NO_LOCAL: &str = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError') } })";
+const FULL: &str =
+    "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') }";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_can_be_kept_it_is_memory_and_says_so() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.before_pages(NO_DATABASE).await;
+        browser.go(&site.page()).await;
+        assert_eq!(
+            browser.ok("await ready; return auth.storage").await,
+            "memory"
+        );
+        browser.sign_in().await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+        browser.ok("await auth.logout()").await;
+        assert_eq!(site.wire.count("/oauth/logout", "token="), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_local_storage_that_is_blocked_or_full_loses_no_session() {
+    for (at, wrong) in [
+        (At::Provider, NO_LOCAL),
+        (At::Elsewhere, NO_LOCAL),
+        (At::Elsewhere, FULL),
+    ] {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.before_pages(wrong).await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        browser.client.refresh().await.unwrap();
+        assert_eq!(browser.status().await, "in", "{wrong}");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_without_locks_is_told_what_it_lacks() {
+    let site = Site::start(At::Provider).await;
+    let browser = Chromium::start().await;
+    browser
+        .before_pages("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined })")
+        .await;
+    browser.go(&site.page()).await;
+    let refused = browser.run("await ready").await;
+    assert_eq!(refused["code"], "insecure-page", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("https"));
+}
+
+/// Ciphertext without its key is removed, and the reason is told.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_storage_key_is_a_reason_of_its_own() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        browser
+            .ok("const db = await new Promise(done => { const r = indexedDB.open('countersign'); r.onsuccess = () => done(r.result) });
+                 await new Promise(done => { const t = db.transaction('keys', 'readwrite'); t.objectStore('keys').clear(); t.oncomplete = done });")
+            .await;
+        browser.client.refresh().await.unwrap();
+        assert_eq!(
+            browser.ok("await ready; return auth.reason").await,
+            "storage-lost",
+            "{at:?}"
+        );
+        assert_eq!(browser.ok("return localStorage.length").await, 0);
+        browser.sign_in().await;
+        browser.client.refresh().await.unwrap();
+        assert_eq!(browser.status().await, "in");
+    }
+}
+
+/// An origin that the client has not registered is told so, and how to mend it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_an_unknown_origin_is_told_to_be_registered() {
+    let site = Site::start(At::Elsewhere).await;
+    let browser = Chromium::start().await;
+    browser
+        .go(&site.page().replace("localhost", "127.0.0.1"))
+        .await;
+    let refused = browser
+        .run("await ready; await auth.login({ username: 'alice', password: 'x' })")
+        .await;
+    assert_eq!(refused["code"], "origin-refused", "{refused}");
+    assert!(refused["message"].as_str().unwrap().contains("--origin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_an_hour_off_signs_nobody_out() {
+    for hours in [-1, 1] {
+        let site = Site::start(At::Elsewhere).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        let off =
+            format!("const true_now = Date.now; Date.now = () => true_now() + {hours} * 3600000");
+        browser.before_pages(&off).await;
+        browser.client.refresh().await.unwrap();
+        assert_eq!(browser.status().await, "in", "{hours}");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{hours}");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{hours}");
+    }
+}
+
+/// B4: the tab that holds the lock is closed in the middle of its exchange; another goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tab_that_is_closed_in_mid_refresh_leaves_the_others_signed_in() {
+    for at in BOTH {
+        let site = Site::with(at, Duration::from_secs(3), Duration::from_secs(30)).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        let first = browser.client.window().await.unwrap();
+        let second = browser.tab().await;
+        browser.go(&site.page()).await;
+        assert_eq!(browser.status().await, "in");
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        site.wire.delay.store(2000, Ordering::Relaxed);
+        let call = format!("auth.fetch('{}/api/me').catch(() => {{}})", site.issuer);
+        browser.ok(&call).await;
+        browser.switch(&first).await;
+        let waiting = format!(
+            "window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code)",
+            site.issuer
+        );
+        browser.ok(&waiting).await;
+        browser.switch(&second).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        browser.client.close_window().await.unwrap();
+        browser.switch(&first).await;
+        site.wire.delay.store(0, Ordering::Relaxed);
+        assert_eq!(
+            browser.ok("return await window.called").await,
+            200,
+            "{at:?}"
+        );
+        assert_eq!(browser.status().await, "in", "{at:?}");
+    }
+}
+
+/// The last tab is closed in mid-refresh, and opened again after the leeway.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_closed_the_last_tab_in_mid_refresh_is_still_signed_in_after_the_leeway() {
+    for at in BOTH {
+        let site = Site::with(at, Duration::from_secs(3), Duration::from_secs(2)).await;
+        let browser = Chromium::start().await;
+        let empty = browser.client.window().await.unwrap();
+        browser.tab().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        site.wire.delay.store(1500, Ordering::Relaxed);
+        browser
+            .ok(&format!(
+                "auth.fetch('{}/api/me').catch(() => {{}})",
+                site.issuer
+            ))
+            .await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        browser.client.close_window().await.unwrap();
+        site.wire.delay.store(0, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(4)).await;
+        browser.switch(&empty).await;
+        browser.go(&site.page()).await;
+        assert_eq!(browser.status().await, "in");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+        assert_eq!(
+            site.wire.refreshes(),
+            2,
+            "the answer that was lost, and one more"
+        );
+    }
+}
+
+/// A frozen tab holds the lock: another says *offline* and does not hang; both go on when it wakes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_tab_makes_the_others_wait_but_not_hang() {
+    let site = Site::with(At::Provider, Duration::from_secs(3), Duration::from_mins(1)).await;
+    let browser = Chromium::start().await;
+    browser.go(&site.page()).await;
+    browser.sign_in().await;
+    let frozen = browser.client.window().await.unwrap();
+    let other = browser.tab().await;
+    browser.go(&site.page()).await;
+    assert_eq!(browser.status().await, "in");
+    browser.switch(&frozen).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    site.wire.delay.store(1500, Ordering::Relaxed);
+    browser
+        .ok(&format!(
+            "auth.fetch('{}/api/me').catch(() => {{}})",
+            site.issuer
+        ))
+        .await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    browser
+        .tell("Page.setWebLifecycleState", json!({ "state": "frozen" }))
+        .await;
+    browser.switch(&other).await;
+    let answer = tokio::time::timeout(Duration::from_secs(30), browser.calls(&site));
+    let answer = answer.await.expect("it hangs");
+    assert!(
+        answer["code"] == "offline" || answer["ok"] == 200,
+        "{answer}"
+    );
+    browser.switch(&frozen).await;
+    browser
+        .tell("Page.setWebLifecycleState", json!({ "state": "active" }))
+        .await;
+    site.wire.delay.store(0, Ordering::Relaxed);
+    browser.switch(&other).await;
+    browser.becomes("in").await;
+    assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+}
+
+/// B4: a page that comes back from the back/forward cache has followed the sign-out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_from_the_back_forward_cache_follows_what_it_missed() {
+    for at in BOTH {
+        let site = Site::start(at).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        browser
+            .ok("window.addEventListener('pageshow', e => window.persisted = e.persisted)")
+            .await;
+        let first = browser.client.window().await.unwrap();
+        browser.go(&format!("{}/form", site.origin)).await;
+        browser.tab().await;
+        browser.go(&site.page()).await;
+        browser.ok("await ready; await auth.logout()").await;
+        browser.switch(&first).await;
+        browser.client.back().await.unwrap();
+        browser.becomes("out").await;
+    }
+}
