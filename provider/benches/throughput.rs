@@ -2,8 +2,8 @@
 //!
 //! Each server is a process of its own, single-threaded and pinned to one core; the load comes from this process,
 //! pinned to another. *Bare* parses the form and answers a constant. Every figure is also given as a ratio to bare,
-//! since the machine's own speed is nobody's merit. For SQLite, the measure of a refresh is a loop without any server
-//! that swaps rows of the same size, in groups of what waits at the same concurrency.
+//! since the machine's own speed is nobody's merit. For SQLite, the measure of a refresh is a bare handler that swaps a
+//! row of the same size in groups of what waits.
 //!
 //! `cargo bench --bench throughput -- 5 64` measures each for 5 s over 64 connections; 3 and 16 unless said.
 
@@ -87,20 +87,21 @@ fn measure(arguments: &[String]) {
     second_process(folder.path(), size);
 }
 
-/// Refreshes on SQLite beside a loop that only swaps rows.
+/// Refreshes on SQLite beside a bare handler that only swaps rows.
 fn compare_swaps(folder: &Path, size: Size) {
-    println!("\n| refresh on SQLite, connections | requests/s | of a bare loop of swaps |");
+    println!(
+        "\n| refresh on SQLite, connections | requests/s | of a bare handler that swaps rows |"
+    );
     println!("|---|---:|---:|");
     for connections in [16, 64] {
         let size = Size {
             connections,
             ..size
         };
-        let bare = swaps::rate(
-            &folder.join(format!("swaps{connections}")),
-            connections,
-            size.time,
-        );
+        let file = folder.join(format!("swaps{connections}"));
+        let swaps = Server::start(&format!("swaps:{}", file.display()), 0);
+        let bare = swaps.run(Load::Swap, size).rate;
+        drop(swaps);
         let server = Server::start(&sqlite(folder, &format!("r{connections}")), 0);
         let rate = server.run(Load::Refresh, size).rate;
         println!("| {connections} | {rate:.0} | {:.2} |", rate / bare);

@@ -19,6 +19,7 @@ pub(crate) enum Load {
     Introspection,
     Guard,
     Refresh,
+    Swap,
 }
 
 /// What came of it: requests a second, and microseconds.
@@ -36,6 +37,7 @@ impl Load {
             Self::Introspection => "introspection",
             Self::Guard => "guard",
             Self::Refresh => "refresh, rotated",
+            Self::Swap => "swap",
         }
     }
 }
@@ -81,6 +83,7 @@ impl Connection {
         };
         connection.request = match load {
             Load::Bare => form("/bare", false, "grant_type=client_credentials"),
+            Load::Swap => form("/swap", false, &format!("row={number}")),
             Load::ClientCredentials => machine_token(),
             Load::Introspection => {
                 let token = connection.token(machine_token(), "access_token").await;

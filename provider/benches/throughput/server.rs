@@ -26,10 +26,10 @@ pub(crate) fn serve(store: &str) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let router = if store == "bare" {
-            bare()
-        } else {
-            provider(store).await
+        let router = match store.split_once(':') {
+            None => bare(),
+            Some(("swaps", path)) => crate::swaps::router(path.as_ref()),
+            Some(_) => provider(store).await,
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         println!("{}", listener.local_addr().unwrap());
