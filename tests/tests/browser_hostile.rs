@@ -286,3 +286,23 @@ async fn a_page_from_the_back_forward_cache_follows_what_it_missed() {
         browser.becomes("out").await;
     }
 }
+
+/// Chromium writes localStorage to the disk seconds late: after a crash the copy in the database must be the newer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_was_killed_after_a_refresh_is_still_signed_in() {
+    for at in BOTH {
+        let site = Site::with(at, Duration::from_secs(3), Duration::from_secs(2)).await;
+        let browser = Chromium::start().await;
+        browser.go(&site.page()).await;
+        browser.sign_in().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
+        assert_eq!(site.wire.refreshes(), 1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let browser = browser.die_and_start_after(Duration::from_secs(4)).await;
+        browser.go(&site.page()).await;
+        assert_eq!(browser.status().await, "in", "{at:?}");
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+        assert_eq!(site.wire.refreshes(), 2, "{at:?}");
+    }
+}

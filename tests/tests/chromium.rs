@@ -4,24 +4,37 @@ use std::{
     io::{BufRead, BufReader},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
 use fantoccini::{Client, ClientBuilder, Locator};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
+use tempfile::TempDir;
 
 /// One browser with a profile of its own; it ends when this is dropped.
 pub(crate) struct Chromium {
     pub(crate) client: Client,
     driver: Child,
-    _profile: tempfile::TempDir,
+    profile: Arc<TempDir>,
 }
 
 impl Chromium {
     pub(crate) async fn start() -> Self {
+        Self::on(Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    /// Dies as by SIGKILL, and starts anew on the same profile after this long.
+    pub(crate) async fn die_and_start_after(self, time: Duration) -> Self {
+        let profile = self.profile.clone();
+        drop(self);
+        tokio::time::sleep(time).await;
+        Self::on(profile).await
+    }
+
+    async fn on(profile: Arc<TempDir>) -> Self {
         let (driver, port) = start_driver();
-        let profile = tempfile::tempdir().unwrap();
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -44,7 +57,7 @@ impl Chromium {
         Self {
             client,
             driver,
-            _profile: profile,
+            profile,
         }
     }
 

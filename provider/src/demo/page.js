@@ -31,6 +31,7 @@ async function main() {
     $("out").hidden = status !== "out";
     if (status === "out") { ends = undefined; renewed = 0; }
     if (status === "in") call();
+    tick();
   }
 
   function tick() {
