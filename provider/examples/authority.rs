@@ -17,11 +17,16 @@ use countersign_protocol::{
 use countersign_provider::{
     Provider,
     authority::{Consented, Peer},
+    users::users_fn,
 };
 
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let provider = Provider::builder("https://id.example").build().await?;
+    let users = users_fn(|username, _| async move { Ok(Subject::new(username)) });
+    let provider = Provider::builder("https://id.example")
+        .users(users)
+        .build()
+        .await?;
     let authority = provider.authority();
 
     // 1. Register an application.
