@@ -171,11 +171,13 @@ impl Active {
         line.handed_out = now;
         line.idle_ends = (now + terms.refresh_idle).min(grant.cap);
         match row {
+            // One that is nearly over would send the client back at once, with a token that it must not exchange yet.
             Row::Repeat => {
-                if let Some(again) = self
-                    .again(grant, now)
-                    .filter(|again| again.access.scope == scope)
-                {
+                let worth = |again: &super::Issued| {
+                    again.access.scope == scope
+                        && again.access.expires.since(now) > terms.access_token / 2
+                };
+                if let Some(again) = self.again(grant, now).filter(worth) {
                     return again;
                 }
             }

@@ -319,6 +319,22 @@ fn a_repeat_within_the_leeway_gets_the_same_again() {
     assert_eq!(third, first);
 }
 
+/// Within a client's 30 s after a lost answer no newer token is exchanged: what it gets by asking again must last.
+#[test]
+fn a_repeat_gets_a_new_access_token_when_the_old_one_is_nearly_over() {
+    let brief = Terms {
+        access_token: secs(10),
+        ..terms()
+    };
+    let (grant, _) = active();
+    let (grant, first) = issued(refresh_with(&grant, 1, None, &brief, NOW));
+    let (grant, fresh) = issued(refresh_with(&grant, 1, None, &brief, NOW + secs(4)));
+    assert_eq!(fresh, first);
+    let (_, again) = issued(refresh_with(&grant, 1, None, &brief, NOW + secs(5)));
+    assert_eq!(again.refresh, first.refresh);
+    assert_eq!(again.access.expires, NOW + secs(15));
+}
+
 #[test]
 fn a_repeat_with_another_scope_is_refused_and_changes_nothing() {
     let (grant, _) = active();
