@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
@@ -63,17 +63,18 @@ impl Chromium {
 
     /// Types into the field of this name.
     pub(crate) async fn fill(&self, name: &str, text: &str) {
-        let field = self.find(&format!("input[name={name}]")).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        let css = format!("input[name={name}]");
+        self.act_on(&css, async |field| {
+            field.clear().await?;
+            field.send_keys(text).await
+        })
+        .await;
     }
 
     /// Clicks the button with this value.
     pub(crate) async fn answer(&self, value: &str) {
-        let button = self
-            .find(&format!("button[name=answer][value={value}]"))
-            .await;
-        button.click().await.unwrap();
+        let css = format!("button[name=answer][value={value}]");
+        self.click(&css).await;
     }
 
     /// Waits for a page that asks for a yes or a no, and for no password.
@@ -84,7 +85,8 @@ impl Chromium {
     }
 
     pub(crate) async fn click(&self, css: &str) {
-        self.find(css).await.click().await.unwrap();
+        self.act_on(css, async |element| element.click().await)
+            .await;
     }
 
     /// Waits until the page has this heading.
@@ -104,13 +106,34 @@ impl Chromium {
         }
     }
 
-    async fn find(&self, css: &str) -> fantoccini::elements::Element {
+    /// Acts on an element; again where a navigation under way took it away meanwhile.
+    async fn act_on(&self, css: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
+        for _ in 0..50 {
+            match act(self.find(css).await).await {
+                Err(error) if has_left(&error) => {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                done => return done.unwrap(),
+            }
+        }
+        panic!("{css} does not stay");
+    }
+
+    async fn find(&self, css: &str) -> Element {
         self.client
             .wait()
             .for_element(Locator::Css(css))
             .await
             .unwrap()
     }
+}
+
+/// Whether the element belongs to a page that is no longer shown; the driver has two ways to say so.
+fn has_left(error: &CmdError) -> bool {
+    error.is_stale_element_reference()
+        || error
+            .to_string()
+            .contains("does not belong to the document")
 }
 
 impl Drop for Chromium {
