@@ -21,9 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Some(path) => FileStorage::new(path),
         None => FileStorage::of_app("countersign-example")?,
     };
-    let mut client = Client::discover(issuer)
-        .client_id(client_id)
-        .storage(storage);
+    let mut client = Client::discover(issuer).client_id(client_id).storage(storage);
     if let Ok(url) = what.parse::<reqwest::Url>() {
         client = client.api(url.origin().ascii_serialization());
     }

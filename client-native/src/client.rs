@@ -136,10 +136,7 @@ impl Client {
     pub(crate) async fn ask(&self, url: &str, form: Vec<(&'static str, &str)>) -> Answer {
         let methods = self.0.provider.get().map(Checked::metadata);
         let methods = methods.map(|it| it.token_endpoint_auth_methods_supported.as_slice());
-        self.0
-            .transport
-            .ask(url, &self.authenticated(form, methods))
-            .await
+        self.0.transport.ask(url, &self.authenticated(form, methods)).await
     }
 
     fn authenticated(
@@ -147,12 +144,7 @@ impl Client {
         form: Vec<(&'static str, &str)>,
         methods: Option<&[String]>,
     ) -> Authenticated {
-        authenticate(
-            form,
-            self.id(),
-            self.0.secret.as_ref(),
-            methods.unwrap_or_default(),
-        )
+        authenticate(form, self.id(), self.0.secret.as_ref(), methods.unwrap_or_default())
     }
 
     /// What the place holds.
@@ -168,9 +160,7 @@ impl Client {
                 "the place holds no session of this release ({kind:?}): {remedy}"
             ))
         };
-        serde_json::from_str(text.expose())
-            .map(Some)
-            .map_err(unreadable)
+        serde_json::from_str(text.expose()).map(Some).map_err(unreadable)
     }
 
     /// Replaces what the place holds.
@@ -197,10 +187,7 @@ impl Client {
                 pause().await;
             }
         };
-        tokio::time::timeout(patience, locked)
-            .await
-            .ok()
-            .transpose()
+        tokio::time::timeout(patience, locked).await.ok().transpose()
     }
 
     async fn prove_place(&self) -> Result<(), Error> {
@@ -211,8 +198,7 @@ impl Client {
         match self.load().await? {
             Some(found) => self.store(&found).await?,
             None => {
-                self.store(&Kept::empty(self.0.owner.clone(), draw_line()))
-                    .await?;
+                self.store(&Kept::empty(self.0.owner.clone(), draw_line())).await?;
             }
         }
         Ok(())
@@ -273,16 +259,9 @@ impl Client {
             return false;
         };
         let metadata = provider.metadata();
-        let methods = Some(
-            metadata
-                .revocation_endpoint_auth_methods_supported
-                .as_slice(),
-        );
+        let methods = Some(metadata.revocation_endpoint_auth_methods_supported.as_slice());
         let request = self.authenticated(vec![("token", farewell.token.expose())], methods);
-        let sign_in = metadata
-            .end_session_endpoint
-            .as_ref()
-            .filter(|_| farewell.ends_sign_in);
+        let sign_in = metadata.end_session_endpoint.as_ref().filter(|_| farewell.ends_sign_in);
         let mut heard = true;
         for endpoint in sign_in.into_iter().chain(&metadata.revocation_endpoint) {
             let status = self.0.transport.tell(endpoint, &request).await;
@@ -335,34 +314,22 @@ pub struct Builder {
 impl Builder {
     /// The client's identifier, as the provider registered it. Needed.
     pub fn client_id(self, client_id: impl Into<String>) -> Self {
-        Self {
-            client_id: client_id.into(),
-            ..self
-        }
+        Self { client_id: client_id.into(), ..self }
     }
 
     /// The secret of a confidential client. A program that users install has none: whoever has the program has it.
     pub fn client_secret(self, secret: impl Into<Secret>) -> Self {
-        Self {
-            secret: Some(secret.into()),
-            ..self
-        }
+        Self { secret: Some(secret.into()), ..self }
     }
 
     /// The scope to ask for, words with spaces between. By default the client's own at the provider.
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        Self {
-            scope: Some(scope.into()),
-            ..self
-        }
+        Self { scope: Some(scope.into()), ..self }
     }
 
     /// Where the session is kept between two runs. By default in memory, that is: not.
     pub fn storage(self, storage: impl Storage) -> Self {
-        Self {
-            storage: Some(Arc::new(storage)),
-            ..self
-        }
+        Self { storage: Some(Arc::new(storage)), ..self }
     }
 
     /// Allows requests to this origin (`https://api.example`) to carry the token. May be said several times.
@@ -380,18 +347,12 @@ impl Builder {
     /// Takes plain `http` from elsewhere than this machine, for provider and APIs. Whoever is on the way reads every
     /// password and every token, and can be whomever they like.
     pub fn danger_allow_plain_http(self) -> Self {
-        Self {
-            plain: PlainHttp::DangerEverywhere,
-            ..self
-        }
+        Self { plain: PlainHttp::DangerEverywhere, ..self }
     }
 
     /// Measures lifetimes by this clock instead of the machine's, for tests and simulations.
     pub fn clock(self, now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self {
-            clock: Clock::of(now),
-            ..self
-        }
+        Self { clock: Clock::of(now), ..self }
     }
 
     /// Builds the client and asks the provider for its metadata.
@@ -418,18 +379,13 @@ impl Builder {
         let trusted =
             trusted.map_err(|_| wrong("`.trust_certificate(…)` is no certificate in PEM"))?;
         Ok(Inner {
-            owner: Owner {
-                issuer: self.issuer.clone(),
-                client_id,
-            },
+            owner: Owner { issuer: self.issuer.clone(), client_id },
             secret: self.secret.clone(),
             scope: scope.map_err(|_| wrong("`.scope(…)` is malformed"))?,
             allowed: self.allowed()?,
             transport: Transport::new(&issuer, &trusted)?,
             apis: transport::for_apis(&trusted)?,
-            storage: self
-                .storage
-                .unwrap_or_else(|| Arc::new(MemoryStorage::new())),
+            storage: self.storage.unwrap_or_else(|| Arc::new(MemoryStorage::new())),
             clock: self.clock,
             provider: OnceCell::new(),
             issuer,

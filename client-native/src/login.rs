@@ -59,10 +59,7 @@ pub struct Password {
 impl Password {
     /// The user's name and password, as they typed them.
     pub fn new(username: impl Into<String>, password: impl Into<Secret>) -> Self {
-        Self {
-            username: username.into(),
-            password: password.into(),
-        }
+        Self { username: username.into(), password: password.into() }
     }
 }
 

@@ -69,12 +69,7 @@ impl Session {
 
     pub(crate) fn new(client: Client, state: session::Session) -> Self {
         let (status, _) = watch::channel(state.status());
-        Self(Arc::new(Inner {
-            client,
-            state: Mutex::new(state),
-            status,
-            flight: Mutex::new(None),
-        }))
+        Self(Arc::new(Inner { client, state: Mutex::new(state), status, flight: Mutex::new(None) }))
     }
 
     /// A GET request with the session's token.
@@ -196,9 +191,8 @@ impl Session {
 
     fn flight(&self, rejected: Option<&Secret>) -> Flight {
         let mut slot = self.0.flight.lock();
-        if let Some(flight) = slot
-            .as_ref()
-            .filter(|it| it.borrow().is_none() && it.has_changed().is_ok())
+        if let Some(flight) =
+            slot.as_ref().filter(|it| it.borrow().is_none() && it.has_changed().is_ok())
         {
             return flight.clone();
         }
@@ -217,8 +211,7 @@ impl Session {
         let inner = self.0.clone();
         // The caller's end must not leave it half done.
         let task = tokio::spawn(async move { inner.leave(ends_sign_in).await });
-        task.await
-            .unwrap_or_else(|_| Err(Error::Offline(Offline::Waiting)))
+        task.await.unwrap_or_else(|_| Err(Error::Offline(Offline::Waiting)))
     }
 }
 
@@ -247,9 +240,7 @@ impl Inner {
 
     fn fail(&self, offline: Offline, pause: Duration) -> Trouble {
         tracing::info!(%offline, "the session cannot be renewed now");
-        self.state
-            .lock()
-            .fail(offline.clone(), pause, self.client.now());
+        self.state.lock().fail(offline.clone(), pause, self.client.now());
         self.report();
         Trouble::Offline(offline)
     }
@@ -266,11 +257,7 @@ impl Inner {
             return self.settled();
         };
         loop {
-            let found = self
-                .client
-                .load()
-                .await
-                .map_err(|error| self.storage_failed(&error))?;
+            let found = self.client.load().await.map_err(|error| self.storage_failed(&error))?;
             let plan = self.state.lock().plan(found, rejected, self.client.now());
             match plan {
                 Plan::Ready => return self.settled(),
@@ -327,11 +314,7 @@ impl Inner {
                 return Ok(Some(lock));
             }
             let found = self.client.load().await.ok().flatten();
-            if self
-                .state
-                .lock()
-                .take_newer(found, rejected, self.client.now())
-            {
+            if self.state.lock().take_newer(found, rejected, self.client.now()) {
                 return Ok(None);
             }
             if !reported && tokio::time::Instant::now() >= patience {
@@ -366,20 +349,14 @@ impl Inner {
 
     async fn token_endpoint(&self) -> Result<String, Trouble> {
         let endpoint = match self.client.provider().await {
-            Ok(provider) => provider
-                .token_endpoint()
-                .map(str::to_owned)
-                .map_err(Error::from),
+            Ok(provider) => provider.token_endpoint().map(str::to_owned).map_err(Error::from),
             Err(error) => Err(error),
         };
         endpoint.map_err(|error| match error {
             Error::Offline(offline) => self.fail(offline, Duration::ZERO),
             other => {
                 tracing::warn!(error = %other, "the provider's metadata cannot be used");
-                self.fail(
-                    Offline::Refused("untrusted_metadata".into()),
-                    Duration::ZERO,
-                )
+                self.fail(Offline::Refused("untrusted_metadata".into()), Duration::ZERO)
             }
         })
     }
@@ -391,21 +368,14 @@ impl Inner {
             // Signed out meanwhile: the grant is revoked by any token of its line.
             Settled::Write(_) => {}
             Settled::Adopt(found) => {
-                self.state
-                    .lock()
-                    .take_newer(Some(found), None, self.client.now());
+                self.state.lock().take_newer(Some(found), None, self.client.now());
             }
         }
     }
 
     /// Writes the record; whatever comes of it, the session goes on with it.
     async fn keep(&self, kept: Kept) {
-        let stored = self
-            .client
-            .store(&kept)
-            .await
-            .inspect_err(warn_unkept)
-            .is_ok();
+        let stored = self.client.store(&kept).await.inspect_err(warn_unkept).is_ok();
         self.state.lock().take(kept, stored);
     }
 

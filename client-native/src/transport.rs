@@ -29,15 +29,9 @@ pub(crate) struct Transport(reqwest::Client);
 
 impl Transport {
     pub(crate) fn new(issuer: &Issuer, trusted: &[Certificate]) -> Result<Self, Error> {
-        let builder = client(trusted)
-            .redirect(Policy::none())
-            .timeout(refresh::ATTEMPT);
+        let builder = client(trusted).redirect(Policy::none()).timeout(refresh::ATTEMPT);
         // What this machine says to itself is nothing for a proxy.
-        let builder = if issuer.origin().is_loopback() {
-            builder.no_proxy()
-        } else {
-            builder
-        };
+        let builder = if issuer.origin().is_loopback() { builder.no_proxy() } else { builder };
         Ok(Self(builder.build()?))
     }
 
@@ -60,9 +54,7 @@ impl Transport {
         if response.status() != StatusCode::OK {
             return Err(Offline::Provider(response.status().as_u16()));
         }
-        let body = body(response, MAX_METADATA)
-            .await
-            .ok_or(Offline::Unanswered)?;
+        let body = body(response, MAX_METADATA).await.ok_or(Offline::Unanswered)?;
         serde_json::from_slice(&body).map_err(|_| Offline::Unanswered)
     }
 
@@ -89,11 +81,7 @@ impl Transport {
     }
 
     async fn post(&self, url: &str, request: &Authenticated) -> reqwest::Result<Response> {
-        let mut post = self
-            .0
-            .post(url)
-            .header(ACCEPT, JSON)
-            .header(CONTENT_TYPE, FORM);
+        let mut post = self.0.post(url).header(ACCEPT, JSON).header(CONTENT_TYPE, FORM);
         if let Some(authorization) = &request.authorization {
             post = post.header(AUTHORIZATION, secret_header(authorization.expose()));
         }
@@ -126,21 +114,12 @@ pub(crate) fn secret_header(value: &str) -> HeaderValue {
 
 /// What a failed request says of the connection.
 fn offline(error: &reqwest::Error) -> Offline {
-    if error.is_connect() {
-        Offline::Unreachable
-    } else {
-        Offline::Unanswered
-    }
+    if error.is_connect() { Offline::Unreachable } else { Offline::Unanswered }
 }
 
 fn is_json(response: &Response) -> bool {
-    let media_type = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|it| it.to_str().ok());
-    let essence = media_type
-        .and_then(|it| it.split(';').next())
-        .unwrap_or_default();
+    let media_type = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let essence = media_type.and_then(|it| it.split(';').next()).unwrap_or_default();
     essence.trim().eq_ignore_ascii_case(JSON)
 }
 

@@ -16,9 +16,7 @@ impl Clock {
     pub(crate) fn system() -> Self {
         Self::of(|| {
             #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-            let now = SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .unwrap_or_default();
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
         })
     }

@@ -31,10 +31,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        let lines = self
-            .head
-            .split("\r\n")
-            .filter_map(|line| line.split_once(": "));
+        let lines = self.head.split("\r\n").filter_map(|line| line.split_once(": "));
         let mut values = lines.filter(|(own, _)| own.eq_ignore_ascii_case(name));
         values.next().map(|(_, value)| value)
     }
@@ -68,11 +65,7 @@ pub(crate) enum Reply {
 }
 
 pub(crate) fn refuse(code: &str) -> Reply {
-    Reply::With(
-        400,
-        "application/json",
-        json!({ "error": code }).to_string(),
-    )
+    Reply::With(400, "application/json", json!({ "error": code }).to_string())
 }
 
 pub(crate) fn status(status: u16) -> Reply {
@@ -135,10 +128,7 @@ impl Fake {
             expires_in: VecDeque::new(),
             refused: Vec::new(),
         };
-        Self {
-            state: Arc::new(Mutex::new(state)),
-            up: Arc::new(AtomicBool::new(true)),
-        }
+        Self { state: Arc::new(Mutex::new(state)), up: Arc::new(AtomicBool::new(true)) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -186,10 +176,7 @@ impl Fake {
 
     /// The refresh tokens that were presented, in order.
     pub(crate) fn refreshes(&self) -> Vec<String> {
-        self.seen("/token")
-            .iter()
-            .filter_map(|seen| seen.parameter("refresh_token"))
-            .collect()
+        self.seen("/token").iter().filter_map(|seen| seen.parameter("refresh_token")).collect()
     }
 
     pub(crate) fn thefts(&self) -> u64 {
@@ -204,9 +191,7 @@ impl Fake {
 
     /// A client of this provider and its API.
     pub(crate) fn client(&self) -> Builder {
-        Client::discover(self.issuer())
-            .client_id("cli")
-            .api(self.issuer())
+        Client::discover(self.issuer()).client_id("cli").api(self.issuer())
     }
 
     /// Somebody who is signed in, with `at0` and `rt0`.
@@ -228,19 +213,10 @@ impl Fake {
 
     pub(crate) fn program_told(&self, file: &FileStorage, what: &str) -> Command {
         let tests = env::current_exe().unwrap();
-        let program = tests
-            .parent()
-            .unwrap()
-            .with_file_name("examples")
-            .join("login");
-        assert!(
-            program.exists(),
-            "build the examples first: cargo build --examples"
-        );
+        let program = tests.parent().unwrap().with_file_name("examples").join("login");
+        assert!(program.exists(), "build the examples first: cargo build --examples");
         let mut command = Command::new(program);
-        command
-            .args([&self.issuer(), "cli", what])
-            .env("SESSION_FILE", file.path());
+        command.args([&self.issuer(), "cli", what]).env("SESSION_FILE", file.path());
         command.env("BROWSER", "/bin/false").kill_on_drop(true);
         command
     }
@@ -257,8 +233,7 @@ impl Fake {
         let scripted = {
             let mut state = self.state();
             let at = state.script.iter().position(|(of, _)| *of == path);
-            at.and_then(|at| state.script.remove(at))
-                .map_or(Reply::Well, |(_, reply)| reply)
+            at.and_then(|at| state.script.remove(at)).map_or(Reply::Well, |(_, reply)| reply)
         };
         let (status, header, body) = match scripted {
             Reply::Well => self.answer(&path, &seen),
@@ -272,9 +247,7 @@ impl Fake {
             }
             Reply::CarriedOutAndCut => {
                 self.answer(&path, &seen);
-                let _ = stream
-                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{")
-                    .await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{").await;
                 return;
             }
             Reply::CarriedOutAndSilent => {
@@ -294,11 +267,7 @@ impl Fake {
 
     fn answer(&self, path: &str, seen: &Seen) -> (u16, String, String) {
         let json = |status, value: Value| {
-            (
-                status,
-                "Content-Type: application/json".to_owned(),
-                value.to_string(),
-            )
+            (status, "Content-Type: application/json".to_owned(), value.to_string())
         };
         match path {
             "/.well-known/oauth-authorization-server" => json(200, self.state().metadata.clone()),
@@ -316,9 +285,7 @@ impl Fake {
     fn tokens(&self, seen: &Seen) -> Option<Value> {
         let mut state = self.state();
         if let Some(token) = seen.parameter("refresh_token") {
-            let number = token
-                .strip_prefix("rt")
-                .and_then(|it| it.parse::<u64>().ok())?;
+            let number = token.strip_prefix("rt").and_then(|it| it.parse::<u64>().ok())?;
             if number == state.head {
                 state.head += 1;
             } else if number + 1 != state.head {
@@ -337,9 +304,7 @@ impl Fake {
     }
 
     fn api(&self, seen: &Seen) -> (u16, String, String) {
-        let token = seen
-            .header("authorization")
-            .and_then(|it| it.strip_prefix("Bearer "));
+        let token = seen.header("authorization").and_then(|it| it.strip_prefix("Bearer "));
         let good = token.is_some_and(|it| !self.state().refused.iter().any(|own| own == it));
         let challenge = r#"WWW-Authenticate: Bearer error="invalid_token""#;
         match token {
@@ -353,10 +318,7 @@ impl Fake {
 }
 
 pub(crate) async fn sign_in(client: &Client) -> Session {
-    client
-        .login(Password::new("alice", "wonderland"))
-        .await
-        .unwrap()
+    client.login(Password::new("alice", "wonderland")).await.unwrap()
 }
 
 /// A file in a folder of its own.
@@ -387,22 +349,14 @@ pub(crate) async fn send_raw(address: &str, bytes: &[u8]) -> String {
     let _ = stream.write_all(bytes).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
-    String::from_utf8_lossy(&answer)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 4096];
     loop {
-        let read = stream
-            .read(&mut chunk)
-            .await
-            .ok()
-            .filter(|read| *read > 0)?;
+        let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
         bytes.extend_from_slice(&chunk[..read]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
@@ -415,10 +369,7 @@ async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Seen> {
             head: head.to_owned(),
             body: body.to_owned(),
         };
-        let length = seen
-            .header("content-length")
-            .map_or(Ok(0), str::parse)
-            .ok()?;
+        let length = seen.header("content-length").map_or(Ok(0), str::parse).ok()?;
         if body.len() >= length {
             return Some(seen);
         }

@@ -18,11 +18,7 @@ impl Begun {
     /// Where the listener is.
     fn address(&self) -> String {
         let redirect = Url::parse(&self.parameter("redirect_uri")).unwrap();
-        format!(
-            "{}:{}",
-            redirect.host_str().unwrap(),
-            redirect.port().unwrap()
-        )
+        format!("{}:{}", redirect.host_str().unwrap(), redirect.port().unwrap())
     }
 
     fn parameter(&self, name: &str) -> String {
@@ -31,10 +27,7 @@ impl Begun {
     }
 
     fn answer(&self, extra: &str) -> String {
-        format!(
-            "GET /callback?state={}{extra} HTTP/1.1",
-            self.parameter("state")
-        )
+        format!("GET /callback?state={}{extra} HTTP/1.1", self.parameter("state"))
     }
 
     async fn send(&self, line: &str) -> String {
@@ -55,10 +48,7 @@ async fn begin_with(client: &Client, change: impl FnOnce(Loopback) -> Loopback) 
     }));
     let client = client.clone();
     let login = tokio::spawn(async move { client.login(loopback).await });
-    Begun {
-        url: url.await.unwrap().parse().unwrap(),
-        login,
-    }
+    Begun { url: url.await.unwrap().parse().unwrap(), login }
 }
 
 async fn client(fake: &Fake) -> Client {
@@ -72,23 +62,12 @@ async fn only_the_answer_is_taken_and_only_once() {
     let begun = begin(&client(&fake).await).await;
     let issuer = format!("&iss={}", fake.issuer());
     let good = begun.answer(&format!("&code=c{issuer}"));
-    let (address, port) = (
-        begun.address(),
-        begun.address().rsplit(':').next().unwrap().to_owned(),
-    );
+    let (address, port) = (begun.address(), begun.address().rsplit(':').next().unwrap().to_owned());
 
     let wrong_host = format!("{good}\r\nHost: localhost:{port}\r\n\r\n");
-    assert!(
-        send_raw(&address, wrong_host.as_bytes())
-            .await
-            .contains(" 421 ")
-    );
+    assert!(send_raw(&address, wrong_host.as_bytes()).await.contains(" 421 "));
     let rebound = format!("{good}\r\nHost: evil.test\r\n\r\n");
-    assert!(
-        send_raw(&address, rebound.as_bytes())
-            .await
-            .contains(" 421 ")
-    );
+    assert!(send_raw(&address, rebound.as_bytes()).await.contains(" 421 "));
     let twice = format!("{good}\r\nHost: {address}\r\nHost: {address}\r\n\r\n");
     assert!(send_raw(&address, twice.as_bytes()).await.contains(" 421 "));
     for (line, answer) in [
@@ -121,10 +100,7 @@ async fn only_the_answer_is_taken_and_only_once() {
         let again =
             tokio::time::timeout(Duration::from_secs(5), send_raw(&address, again.as_bytes()))
                 .await;
-        assert!(
-            !again.is_ok_and(|it| it.contains(" 200 ")),
-            "a second answer is taken"
-        );
+        assert!(!again.is_ok_and(|it| it.contains(" 200 ")), "a second answer is taken");
     }
 }
 
@@ -134,10 +110,7 @@ async fn the_listener_is_on_loopback_alone_and_closes_in_time() {
     let fake = Fake::start().await;
     let client = client(&fake).await;
     let short = |loopback: Loopback| loopback.patience(Duration::from_millis(300));
-    let (one, two) = (
-        begin_with(&client, short).await,
-        begin_with(&client, short).await,
-    );
+    let (one, two) = (begin_with(&client, short).await, begin_with(&client, short).await);
     assert_ne!(one.address(), two.address());
     for begun in [&one, &two] {
         let address = begun.address();
@@ -145,9 +118,7 @@ async fn the_listener_is_on_loopback_alone_and_closes_in_time() {
         let listening = |table: &str| -> Vec<String> {
             let table = fs::read_to_string(table).unwrap();
             let ours = format!(":{port:04X}");
-            let lines = table
-                .lines()
-                .map(|line| line.split_whitespace().collect::<Vec<_>>());
+            let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
             let ours = lines.filter(|line| line[1].ends_with(&ours) && line[3] == "0A");
             ours.map(|line| line[1].to_owned()).collect()
         };
@@ -155,10 +126,7 @@ async fn the_listener_is_on_loopback_alone_and_closes_in_time() {
         assert!(listening("/proc/net/tcp6").is_empty());
     }
     let address = one.address();
-    assert!(matches!(
-        one.login.await.unwrap(),
-        Err(Error::LoginTimedOut)
-    ));
+    assert!(matches!(one.login.await.unwrap(), Err(Error::LoginTimedOut)));
     assert!(tokio::net::TcpStream::connect(&address).await.is_err());
 }
 
@@ -173,12 +141,9 @@ async fn every_request_is_fresh() {
         assert_eq!(one.parameter(name).len(), 43, "256 bits");
     }
     assert_eq!(one.parameter("scope"), "a b");
-    one.send(&one.answer(&format!("&code=c1&iss={}", fake.issuer())))
-        .await;
-    let (challenge, redirect_uri) = (
-        one.parameter("code_challenge"),
-        one.parameter("redirect_uri"),
-    );
+    one.send(&one.answer(&format!("&code=c1&iss={}", fake.issuer()))).await;
+    let (challenge, redirect_uri) =
+        (one.parameter("code_challenge"), one.parameter("redirect_uri"));
     one.login.await.unwrap().unwrap();
     let exchange = &fake.seen("/token")[0];
     let challenge = countersign_protocol::pkce::Challenge::parse(&challenge).unwrap();
@@ -201,10 +166,7 @@ async fn an_answer_of_another_issuer_or_a_refusal_ends_the_sign_in() {
         format!("&iss={}", fake.issuer()),
     ] {
         let begun = begin(&client).await;
-        assert!(
-            begun.send(&begun.answer(&extra)).await.contains(" 400 "),
-            "{extra}"
-        );
+        assert!(begun.send(&begun.answer(&extra)).await.contains(" 400 "), "{extra}");
         let error = begun.login.await.unwrap().unwrap_err();
         match &error {
             Error::Refused(refusal) => assert_eq!(refusal.error, "access_denied"),
@@ -219,11 +181,7 @@ async fn an_answer_of_another_issuer_or_a_refusal_ends_the_sign_in() {
 async fn metadata_that_cannot_be_trusted_ends_it_before_it_begins() {
     let fake = Fake::start().await;
     fake.announce("code_challenge_methods_supported", json!(["plain"]));
-    let error = client(&fake)
-        .await
-        .login(Loopback::shown_by(|_| panic!()))
-        .await
-        .unwrap_err();
+    let error = client(&fake).await.login(Loopback::shown_by(|_| panic!())).await.unwrap_err();
     assert!(matches!(error, Error::Distrust(_)), "{error}");
     fake.announce("issuer", json!("https://evil.test"));
     let error = fake.client().build().await.unwrap_err();
@@ -235,9 +193,7 @@ async fn a_code_whose_answer_was_lost_is_not_sent_again() {
     let fake = Fake::start().await;
     let begun = begin(&client(&fake).await).await;
     fake.next("/token", crate::fake::Reply::CarriedOutAndCut);
-    begun
-        .send(&begun.answer(&format!("&code=c&iss={}", fake.issuer())))
-        .await;
+    begun.send(&begun.answer(&format!("&code=c&iss={}", fake.issuer()))).await;
     let error = begun.login.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::Offline(_)), "{error}");
     assert_eq!(fake.seen("/token").len(), 1);
@@ -248,10 +204,7 @@ async fn a_code_whose_answer_was_lost_is_not_sent_again() {
 async fn only_a_web_page_reaches_the_browser_and_as_one_argument() {
     let place = place();
     let (stub, log) = (place.path("browser"), place.path("log"));
-    let script = format!(
-        "#!/bin/sh\nprintf '%s\\n' \"$#\" \"$@\" >>'{}'\n",
-        log.display()
-    );
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$#\" \"$@\" >>'{}'\n", log.display());
     fs::write(&stub, script).unwrap();
     fs::set_permissions(&stub, fs::Permissions::from_mode(0o755)).unwrap();
     for bad in [
@@ -265,30 +218,15 @@ async fn only_a_web_page_reaches_the_browser_and_as_one_argument() {
     ] {
         let fake = Fake::start().await;
         fake.announce("authorization_endpoint", json!(bad));
-        let done = fake
-            .program(&place.file)
-            .env("BROWSER", &stub)
-            .output()
-            .await
-            .unwrap();
+        let done = fake.program(&place.file).env("BROWSER", &stub).output().await.unwrap();
         let told = String::from_utf8_lossy(&done.stderr).into_owned();
-        assert!(
-            !done.status.success() && told.contains("Distrust"),
-            "{bad}: {told}"
-        );
+        assert!(!done.status.success() && told.contains("Distrust"), "{bad}: {told}");
         assert!(!log.exists(), "{bad} reached the browser");
     }
 
     let fake = Fake::start().await;
-    fake.announce(
-        "authorization_endpoint",
-        json!(fake.url("/authorize?a=$(x)&b='c'")),
-    );
-    let mut program = fake
-        .program(&place.file)
-        .env("BROWSER", &stub)
-        .spawn()
-        .unwrap();
+    fake.announce("authorization_endpoint", json!(fake.url("/authorize?a=$(x)&b='c'")));
+    let mut program = fake.program(&place.file).env("BROWSER", &stub).spawn().unwrap();
     while !fs::read_to_string(&log).is_ok_and(|log| log.lines().count() == 2) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -296,28 +234,20 @@ async fn only_a_web_page_reaches_the_browser_and_as_one_argument() {
     let log = fs::read_to_string(&log).unwrap();
     let (count, url) = log.split_once('\n').unwrap();
     assert_eq!(count, "1");
-    assert!(
-        url.starts_with(&fake.url("/authorize?a=$(x)&b=%27c%27&response_type=code")),
-        "{url}"
-    );
+    assert!(url.starts_with(&fake.url("/authorize?a=$(x)&b=%27c%27&response_type=code")), "{url}");
 }
 
 #[tokio::test]
 async fn without_a_browser_the_url_is_printed() {
     let (fake, place) = (Fake::start().await, place());
     let mut program = fake.program(&place.file);
-    let program = program
-        .env("BROWSER", "")
-        .env("PATH", "")
-        .stderr(std::process::Stdio::piped());
+    let program = program.env("BROWSER", "").env("PATH", "").stderr(std::process::Stdio::piped());
     let mut program = program.spawn().unwrap();
     let mut lines = String::new();
     let mut stderr = program.stderr.take().unwrap();
     while !lines.contains(&fake.url("/authorize?response_type=code")) {
         let mut chunk = [0; 1024];
-        let read = tokio::io::AsyncReadExt::read(&mut stderr, &mut chunk)
-            .await
-            .unwrap();
+        let read = tokio::io::AsyncReadExt::read(&mut stderr, &mut chunk).await.unwrap();
         assert!(read > 0, "{lines}");
         lines.push_str(&String::from_utf8_lossy(&chunk[..read]));
     }

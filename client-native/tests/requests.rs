@@ -11,12 +11,7 @@ async fn a_token_that_was_revoked_is_renewed_and_the_request_sent_once_more() {
     let fake = Fake::start().await;
     let session = fake.session().await;
     fake.refuse_token("at0");
-    let answer = session
-        .post(fake.url("/api"))
-        .body("hello")
-        .send()
-        .await
-        .unwrap();
+    let answer = session.post(fake.url("/api")).body("hello").send().await.unwrap();
     assert_eq!(answer.text().await.unwrap(), "POST at1 hello");
     assert_eq!((fake.seen("/api").len(), fake.refreshes().len()), (2, 1));
 }
@@ -25,15 +20,8 @@ async fn a_token_that_was_revoked_is_renewed_and_the_request_sent_once_more() {
 async fn a_401_that_does_not_blame_the_token_is_the_callers() {
     let fake = Fake::start().await;
     let session = fake.session().await;
-    for challenge in [
-        "Basic realm=\"x\"",
-        "Bearer",
-        "Bearer error=\"insufficient_scope\"",
-    ] {
-        fake.next(
-            "/api",
-            Reply::Header(401, "WWW-Authenticate", challenge.into()),
-        );
+    for challenge in ["Basic realm=\"x\"", "Bearer", "Bearer error=\"insufficient_scope\""] {
+        fake.next("/api", Reply::Header(401, "WWW-Authenticate", challenge.into()));
         let answer = session.get(fake.url("/api")).send().await.unwrap();
         assert_eq!(answer.status(), 401, "{challenge}");
     }
@@ -45,16 +33,10 @@ async fn an_api_that_refuses_every_token_causes_one_refresh_a_minute() {
     let fake = Fake::start().await;
     let session = fake.session().await;
     for _ in 0..6 {
-        fake.next(
-            "/api",
-            Reply::Header(401, "WWW-Authenticate", INVALID.into()),
-        );
+        fake.next("/api", Reply::Header(401, "WWW-Authenticate", INVALID.into()));
     }
     for _ in 0..4 {
-        assert_eq!(
-            session.get(fake.url("/api")).send().await.unwrap().status(),
-            401
-        );
+        assert_eq!(session.get(fake.url("/api")).send().await.unwrap().status(), 401);
     }
     assert_eq!((fake.seen("/api").len(), fake.refreshes().len()), (5, 1));
 }
@@ -84,29 +66,13 @@ async fn a_redirect_is_followed_at_home_and_nowhere_else() {
     let session = fake.session().await;
     for code in [301, 302, 303, 307, 308] {
         fake.next("/start", Reply::Header(code, "Location", "/api?x=1".into()));
-        let answer = session
-            .post(fake.url("/start"))
-            .body("b")
-            .send()
-            .await
-            .unwrap();
+        let answer = session.post(fake.url("/start")).body("b").send().await.unwrap();
         let expected = if code < 304 { "GET at0 " } else { "POST at0 b" };
         assert_eq!(answer.text().await.unwrap(), expected, "{code}");
 
-        fake.next(
-            "/start",
-            Reply::Header(code, "Location", foreign.url("/api")),
-        );
-        let error = session
-            .post(fake.url("/start"))
-            .body("b")
-            .send()
-            .await
-            .unwrap_err();
-        assert!(
-            matches!(&error, Error::Foreign(origin) if *origin == foreign.issuer()),
-            "{error}"
-        );
+        fake.next("/start", Reply::Header(code, "Location", foreign.url("/api")));
+        let error = session.post(fake.url("/start")).body("b").send().await.unwrap_err();
+        assert!(matches!(&error, Error::Foreign(origin) if *origin == foreign.issuer()), "{error}");
     }
     assert!(foreign.seen("/api").is_empty());
     for _ in 0..20 {
@@ -122,12 +88,7 @@ async fn any_answer_of_the_api_is_the_callers() {
     let session = fake.session().await;
     for code in [204, 304, 400, 403, 404, 500, 503] {
         fake.next("/api", status(code));
-        let answer = session
-            .get(fake.url("/api"))
-            .query(&[("q", "{a}")])
-            .send()
-            .await
-            .unwrap();
+        let answer = session.get(fake.url("/api")).query(&[("q", "{a}")]).send().await.unwrap();
         assert_eq!(answer.status(), code);
     }
 }

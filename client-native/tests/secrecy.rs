@@ -37,10 +37,7 @@ async fn no_log_error_or_debug_shows_a_secret() {
     let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE);
     let guard = tracing::subscriber::set_default(subscriber.with_writer(log.clone()).finish());
     let (fake, place) = (Fake::start().await, place());
-    let client = fake
-        .client()
-        .client_secret("s3cret")
-        .storage(place.file.clone());
+    let client = fake.client().client_secret("s3cret").storage(place.file.clone());
     let client = client.build().await.unwrap();
     fake.lives([0]);
     let session = sign_in(&client).await;
@@ -59,19 +56,8 @@ async fn no_log_error_or_debug_shows_a_secret() {
 
     let debug = format!("{client:?} {session:?} {error:?} {failed:?} {failed} {unreadable:?}");
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("did not answer"),
-        "the log was looked at: {log}"
-    );
-    for secret in [
-        "at0",
-        "at1",
-        "rt0",
-        "rt1",
-        "s3cret",
-        "wonderland",
-        "Y2xpOnMzY3JldA",
-    ] {
+    assert!(log.contains("did not answer"), "the log was looked at: {log}");
+    for secret in ["at0", "at1", "rt0", "rt1", "s3cret", "wonderland", "Y2xpOnMzY3JldA"] {
         assert!(!debug.contains(secret), "{secret}: {debug}");
         assert!(!log.contains(secret), "{secret}: {log}");
     }
@@ -84,19 +70,13 @@ async fn no_argument_environment_or_output_shows_a_secret() {
     fake.leave_expired(&place.file).await;
     fake.next("/token", Reply::CarriedOutAndSilent);
     let mut program = fake.program(&place.file);
-    let mut program = program
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut program = program.stderr(std::process::Stdio::piped()).spawn().unwrap();
     fake.until_seen("/token", 2).await;
     let process = format!("/proc/{}", program.id().unwrap());
     for file in ["cmdline", "environ"] {
         let text = std::fs::read(format!("{process}/{file}")).unwrap();
         let text = String::from_utf8_lossy(&text).into_owned();
-        assert!(
-            !text.contains("rt0") && !text.contains("at0"),
-            "{file}: {text}"
-        );
+        assert!(!text.contains("rt0") && !text.contains("at0"), "{file}: {text}");
     }
     program.start_kill().unwrap();
     let told = program.wait_with_output().await.unwrap();

@@ -12,19 +12,12 @@ use crate::fake::{Fake, Reply, place, sign_in};
 async fn five_processes_share_one_refresh() {
     let (fake, place) = (Fake::start().await, place());
     fake.leave_expired(&place.file).await;
-    let programs = (0..5).map(|_| {
-        fake.program(&place.file)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap()
-    });
+    let programs =
+        (0..5).map(|_| fake.program(&place.file).stdout(Stdio::piped()).spawn().unwrap());
     for program in programs.collect::<Vec<_>>() {
         let done = program.wait_with_output().await.unwrap();
         let shown = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(
-            shown.starts_with("200 OK") && shown.contains("GET at1"),
-            "{shown}"
-        );
+        assert!(shown.starts_with("200 OK") && shown.contains("GET at1"), "{shown}");
     }
     assert_eq!(fake.refreshes(), ["rt0"]);
     assert_eq!(fake.seen("/api").len(), 5);
@@ -37,22 +30,12 @@ async fn nobody_is_signed_out_when_the_one_that_refreshes_is_killed() {
     fake.next("/token", Reply::CarriedOutAndSilent);
     let mut first = fake.program(&place.file).spawn().unwrap();
     fake.until_seen("/token", 2).await;
-    let second = fake
-        .program(&place.file)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let second = fake.program(&place.file).stdout(Stdio::piped()).spawn().unwrap();
     sleep(Duration::from_millis(300)).await;
     first.start_kill().unwrap(); // SIGKILL
     first.wait().await.unwrap();
-    let done = timeout(Duration::from_secs(5), second.wait_with_output())
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        done.status.success() && done.stdout.starts_with(b"200 OK"),
-        "{done:?}"
-    );
+    let done = timeout(Duration::from_secs(5), second.wait_with_output()).await.unwrap().unwrap();
+    assert!(done.status.success() && done.stdout.starts_with(b"200 OK"), "{done:?}");
     assert_eq!(fake.refreshes(), ["rt0", "rt0"]);
     assert_eq!(fake.thefts(), 0);
 }
@@ -61,22 +44,14 @@ async fn nobody_is_signed_out_when_the_one_that_refreshes_is_killed() {
 async fn who_waits_for_the_lock_takes_what_another_left() {
     let (fake, place) = (Fake::start().await, place());
     fake.leave_expired(&place.file).await;
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     let waiting = client.restore().await.unwrap().unwrap();
     let refreshed = client.restore().await.unwrap().unwrap();
     refreshed.access_token().await.unwrap();
 
     // The lock is never freed again, as by a process that hangs after it has kept its tokens.
     let _held = lock(&place.file).await;
-    let token = timeout(Duration::from_secs(1), waiting.access_token())
-        .await
-        .unwrap()
-        .unwrap();
+    let token = timeout(Duration::from_secs(1), waiting.access_token()).await.unwrap().unwrap();
     assert_eq!(token.expose(), "at1");
     assert_eq!(fake.refreshes().len(), 1);
 }
@@ -85,22 +60,13 @@ async fn who_waits_for_the_lock_takes_what_another_left() {
 async fn who_waits_for_20_seconds_is_offline_and_goes_on_waiting_without_stealing() {
     let (fake, place) = (Fake::start().await, place());
     fake.leave_expired(&place.file).await;
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     let session = client.restore().await.unwrap().unwrap();
     let held = lock(&place.file).await;
     let began = std::time::Instant::now();
     let error = session.access_token().await.unwrap_err();
     assert!(matches!(error, Error::Offline(Offline::Waiting)), "{error}");
-    assert!(
-        (20..22).contains(&began.elapsed().as_secs()),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!((20..22).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     let mut watch = session.watch();
     while watch.next().await != Some(Status::Offline(Offline::Waiting)) {}
     assert_eq!(fake.refreshes().len(), 0);
@@ -113,26 +79,11 @@ async fn who_waits_for_20_seconds_is_offline_and_goes_on_waiting_without_stealin
 async fn a_sign_out_elsewhere_is_noticed_and_another_users_sign_in_is_not_taken_over() {
     let (fake, place) = (Fake::start().await, place());
     fake.lives([0]);
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     let here = sign_in(&client).await;
-    client
-        .restore()
-        .await
-        .unwrap()
-        .unwrap()
-        .logout()
-        .await
-        .unwrap();
+    client.restore().await.unwrap().unwrap().logout().await.unwrap();
     let error = here.access_token().await.unwrap_err();
-    assert!(
-        matches!(error, Error::SignedOut(Out::LeftElsewhere)),
-        "{error}"
-    );
+    assert!(matches!(error, Error::SignedOut(Out::LeftElsewhere)), "{error}");
 
     fake.lives([0]);
     let here = sign_in(&client).await;
@@ -140,10 +91,7 @@ async fn a_sign_out_elsewhere_is_noticed_and_another_users_sign_in_is_not_taken_
     let error = here.access_token().await.unwrap_err();
     assert!(matches!(error, Error::SignedOut(Out::Replaced)), "{error}");
     here.logout().await.unwrap();
-    assert!(
-        client.restore().await.unwrap().is_some(),
-        "the other user stays"
-    );
+    assert!(client.restore().await.unwrap().is_some(), "the other user stays");
     assert_eq!(fake.refreshes().len(), 0);
 }
 
@@ -154,9 +102,7 @@ async fn a_full_or_read_only_disk_is_offline_and_exchanges_nothing() {
     fake.leave_expired(&place.file).await;
     let disk = place.path("disk");
     std::fs::create_dir(&disk).unwrap();
-    let program = fake.program(&countersign_client::FileStorage::new(
-        disk.join("session.json"),
-    ));
+    let program = fake.program(&countersign_client::FileStorage::new(disk.join("session.json")));
     let program = program.as_std();
     let steps = r#"
         set -u; disk=$1 session=$2; shift 2
@@ -169,33 +115,13 @@ async fn a_full_or_read_only_disk_is_offline_and_exchanges_nothing() {
         "$@"; echo "free: $?"
     "#;
     let mut all = tokio::process::Command::new("unshare");
-    all.args([
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        steps,
-        "sh",
-    ]);
-    all.arg(&disk)
-        .arg(place.file.path())
-        .arg(program.get_program())
-        .args(program.get_args());
-    all.envs(
-        program
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?))),
-    );
+    all.args(["--user", "--map-root-user", "--mount", "sh", "-c", steps, "sh"]);
+    all.arg(&disk).arg(place.file.path()).arg(program.get_program()).args(program.get_args());
+    all.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let done = all.output().await.unwrap();
-    let (shown, told) = (
-        String::from_utf8_lossy(&done.stdout),
-        String::from_utf8_lossy(&done.stderr),
-    );
-    assert_eq!(
-        shown, "full: 1\nread-only: 1\n200 OK\nGET at1 \nfree: 0\n",
-        "{told}"
-    );
+    let (shown, told) =
+        (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert_eq!(shown, "full: 1\nread-only: 1\n200 OK\nGET at1 \nfree: 0\n", "{told}");
     assert_eq!(told.matches("Offline(Storage)").count(), 2, "{told}");
     assert_eq!(fake.refreshes(), ["rt0"]);
 }

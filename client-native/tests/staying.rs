@@ -35,11 +35,7 @@ async fn an_attempt_without_an_answer_ends_after_8_seconds_and_is_repeated() {
     fake.next("/token", Reply::CarriedOutAndSilent);
     let began = std::time::Instant::now();
     assert_eq!(session.access_token().await.unwrap().expose(), "at1");
-    assert!(
-        (8..10).contains(&began.elapsed().as_secs()),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!((8..10).contains(&began.elapsed().as_secs()), "{:?}", began.elapsed());
     assert_eq!((fake.refreshes().len(), fake.thefts()), (2, 0));
 }
 
@@ -66,10 +62,7 @@ async fn two_sessions_of_one_place_share_one_refresh_too() {
     let first = sign_in(&client).await;
     let second = client.restore().await.unwrap().unwrap();
     let (one, two) = tokio::join!(first.access_token(), second.access_token());
-    assert_eq!(
-        (one.unwrap().expose(), two.unwrap().expose()),
-        ("at1", "at1")
-    );
+    assert_eq!((one.unwrap().expose(), two.unwrap().expose()), ("at1", "at1"));
     assert_eq!(fake.refreshes(), ["rt0"]);
 }
 
@@ -96,24 +89,15 @@ async fn an_outage_is_offline_and_never_signed_out() {
     for (reply, offline) in [
         (status(500), Offline::Provider(500)),
         (status(503), Offline::Provider(503)),
-        (
-            Reply::With(200, "text/html", "<h1>Wi-Fi</h1>".into()),
-            Offline::Unanswered,
-        ),
+        (Reply::With(200, "text/html", "<h1>Wi-Fi</h1>".into()), Offline::Unanswered),
         (status(502), Offline::Provider(502)),
-        (
-            Reply::With(200, "application/json", "{}".into()),
-            Offline::Unanswered,
-        ),
+        (Reply::With(200, "application/json", "{}".into()), Offline::Unanswered),
     ] {
         for _ in 0..3 {
             fake.next("/token", reply.clone());
         }
         let error = session.access_token().await.unwrap_err();
-        assert!(
-            matches!(&error, Error::Offline(got) if *got == offline),
-            "{error}"
-        );
+        assert!(matches!(&error, Error::Offline(got) if *got == offline), "{error}");
         assert_eq!(error.advice(), Advice::Retry);
         assert_eq!(session.status(), Status::Offline(offline));
         assert!(matches!(watch.next().await, Some(Status::Offline(_))));
@@ -129,11 +113,7 @@ async fn what_is_not_proven_invalid_grant_ends_nothing() {
     let session = fake.session().await;
     for reply in [
         Reply::With(400, "text/html", r#"{"error":"invalid_grant"}"#.into()),
-        Reply::With(
-            404,
-            "application/json",
-            r#"{"error":"invalid_grant"}"#.into(),
-        ),
+        Reply::With(404, "application/json", r#"{"error":"invalid_grant"}"#.into()),
         Reply::Header(302, "Location", "https://portal.test/".into()),
     ] {
         fake.next("/token", reply.clone());
@@ -151,12 +131,7 @@ async fn what_is_not_proven_invalid_grant_ends_nothing() {
 async fn a_proven_invalid_grant_ends_the_session_and_empties_the_place() {
     let (fake, place) = (Fake::start().await, place());
     fake.leave_expired(&place.file).await;
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     let session = client.restore().await.unwrap().unwrap();
     fake.next("/token", refuse("invalid_grant"));
     let error = session.access_token().await.unwrap_err();
@@ -169,22 +144,9 @@ async fn a_proven_invalid_grant_ends_the_session_and_empties_the_place() {
 #[tokio::test]
 async fn a_kept_session_is_restored_while_the_provider_is_down() {
     let (fake, place) = (Fake::start().await, place());
-    sign_in(
-        &fake
-            .client()
-            .storage(place.file.clone())
-            .build()
-            .await
-            .unwrap(),
-    )
-    .await;
+    sign_in(&fake.client().storage(place.file.clone()).build().await.unwrap()).await;
     fake.set_up(false);
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     let session = client.restore().await.unwrap().unwrap();
     assert_eq!(session.access_token().await.unwrap().expose(), "at0");
     fake.set_up(true);
@@ -198,20 +160,13 @@ async fn a_place_of_another_release_or_client_is_not_touched() {
     let (fake, place) = (Fake::start().await, place());
     let other = fake.client().client_id("other").storage(place.file.clone());
     sign_in(&other.build().await.unwrap()).await;
-    let client = fake
-        .client()
-        .storage(place.file.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(place.file.clone()).build().await.unwrap();
     assert!(client.restore().await.unwrap().is_none());
 
     let newer = place.text().replace("\"v\":1", "\"v\":2");
     std::fs::write(place.file.path(), &newer).unwrap();
     assert!(matches!(client.restore().await, Err(Error::Storage(_))));
-    let login = client
-        .login(countersign_client::Password::new("alice", "wonderland"))
-        .await;
+    let login = client.login(countersign_client::Password::new("alice", "wonderland")).await;
     assert!(matches!(login, Err(Error::Storage(_))));
     assert_eq!(place.text(), newer);
 }
@@ -238,9 +193,7 @@ impl Storage for Failing {
 
     async fn store(&self, text: &Secret) -> Result<(), StorageError> {
         let less = |left: usize| left.checked_sub(1);
-        let left = self
-            .writes
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        let left = self.writes.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
         match left {
             Ok(_) => self.inner.store(text).await,
             Err(_) => Err(StorageError::new("the keyring is locked")),
@@ -256,15 +209,8 @@ impl Storage for Failing {
 async fn nothing_is_exchanged_while_nothing_can_be_kept() {
     let fake = Fake::start().await;
     let storage = Failing::default();
-    let client = fake
-        .client()
-        .storage(storage.clone())
-        .build()
-        .await
-        .unwrap();
-    let login = client
-        .login(countersign_client::Password::new("alice", "wonderland"))
-        .await;
+    let client = fake.client().storage(storage.clone()).build().await.unwrap();
+    let login = client.login(countersign_client::Password::new("alice", "wonderland")).await;
     assert!(matches!(login, Err(Error::Storage(_))));
     assert_eq!(fake.seen("/token").len(), 0, "nobody signs in for nothing");
 
@@ -283,21 +229,13 @@ async fn what_cannot_be_kept_after_all_goes_on_in_memory_and_is_kept_later() {
     let fake = Fake::start().await;
     let storage = Failing::default();
     storage.allow(3);
-    let client = fake
-        .client()
-        .storage(storage.clone())
-        .build()
-        .await
-        .unwrap();
+    let client = fake.client().storage(storage.clone()).build().await.unwrap();
     fake.lives([0]);
     let session = sign_in(&client).await;
     assert_eq!(session.access_token().await.unwrap().expose(), "at1");
     assert_eq!((session.is_kept(), session.status()), (false, Status::In));
     let locked = storage.try_lock().await.unwrap();
-    assert!(
-        locked.is_none(),
-        "another that exchanged the old token would look like a thief"
-    );
+    assert!(locked.is_none(), "another that exchanged the old token would look like a thief");
     storage.allow(99);
     let kept = async {
         while !session.is_kept() {

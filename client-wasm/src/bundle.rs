@@ -125,10 +125,7 @@ impl Auth {
             }
         };
         let endpoint = text("endpoint");
-        self.0
-            .0
-            .password(&username, &password, endpoint, &on_answer)
-            .await
+        self.0.0.password(&username, &password, endpoint, &on_answer).await
     }
 
     /// The browser's `fetch` with the access token.

@@ -198,10 +198,7 @@ impl Client {
 
     /// Ends a [`watch`](Self::watch).
     pub fn unwatch(&self, number: u32) {
-        self.0
-            .watchers
-            .borrow_mut()
-            .retain(|(own, _)| *own != number);
+        self.0.watchers.borrow_mut().retain(|(own, _)| *own != number);
     }
 }
 
@@ -221,10 +218,7 @@ impl Inner {
             None => here().ok_or(Error::NotSecure)?,
         };
         let (issuer, metadata) = believe(options.provider).await?;
-        let owner = Owner {
-            issuer: issuer.as_str().to_owned(),
-            client_id,
-        };
+        let owner = Owner { issuer: issuer.as_str().to_owned(), client_id };
         let place = Place::open(&owner, options.storage).await;
         let lock_name = match place.storage() {
             Storage::Local => place.name().to_owned(),
@@ -307,16 +301,10 @@ impl Inner {
 fn allowed(api: &[String]) -> Result<AllowList, Error> {
     let mut list = AllowList::default();
     let own = || web::window()?.location().origin().ok();
-    let all = if api.is_empty() {
-        own().into_iter().collect()
-    } else {
-        api.to_vec()
-    };
+    let all = if api.is_empty() { own().into_iter().collect() } else { api.to_vec() };
     for origin in all {
         let origin = Origin::parse(&origin);
-        list.add(origin.ok_or(Error::Option(
-            "api must list origins: scheme, host and port",
-        ))?);
+        list.add(origin.ok_or(Error::Option("api must list origins: scheme, host and port"))?);
     }
     Ok(list)
 }

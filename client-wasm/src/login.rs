@@ -27,19 +27,13 @@ pub fn callback() -> Option<String> {
     let location = window.location();
     let query = location.search().ok()?;
     let query = query.strip_prefix('?')?;
-    let has = |name: &str| {
-        query
-            .split('&')
-            .any(|pair| pair.split('=').next() == Some(name))
-    };
+    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
     if !has("state") || !(has("code") || has("error")) {
         return None;
     }
     let clean = location.pathname().ok()?;
     let history = window.history().ok()?;
-    history
-        .replace_state_with_url(&history.state().unwrap_or_default(), "", Some(&clean))
-        .ok()?;
+    history.replace_state_with_url(&history.state().unwrap_or_default(), "", Some(&clean)).ok()?;
     Some(query.to_owned())
 }
 
@@ -64,10 +58,7 @@ impl Client {
             Error::Option("sessionStorage is blocked, which a sign-in by redirect needs")
         })?;
         let window = web::window().ok_or(Error::NotSecure)?;
-        window
-            .location()
-            .assign(&started.url)
-            .map_err(|_| Error::Unreachable)
+        window.location().assign(&started.url).map_err(|_| Error::Unreachable)
     }
 
     /// Signs in with username and password

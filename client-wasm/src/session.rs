@@ -60,11 +60,7 @@ impl Lock {
                 let _ = JsFuture::from(asked).await;
             });
         }
-        Self {
-            granted,
-            release,
-            abort,
-        }
+        Self { granted, release, abort }
     }
 
     /// Whether it is held, at the latest after this long.
@@ -97,9 +93,7 @@ impl Client {
         let request = request(input, init)?;
         self.0.check(&request)?;
         let token = self.0.token(None).await?;
-        let again = request
-            .clone()
-            .map_err(|_| Error::Option("the body was read before"))?;
+        let again = request.clone().map_err(|_| Error::Option("the body was read before"))?;
         let response = send(&request, &token).await?;
         if response.status() != 401 || !blames_token(&response) {
             return Ok(response);
@@ -154,10 +148,7 @@ async fn send(request: &Request, token: &Secret) -> Result<Response, Error> {
     set.map_err(|_| Error::Option("a request in mode no-cors cannot carry a token"))?;
     let window = web::window().ok_or(Error::NotSecure)?;
     let sending = JsFuture::from(window.fetch_with_request(request));
-    sending
-        .await
-        .map(JsCast::unchecked_into)
-        .map_err(|_| Error::Api)
+    sending.await.map(JsCast::unchecked_into).map_err(|_| Error::Api)
 }
 
 /// Whether a 401 says that the token is at fault. Where the API hides the header from this origin, it may be.
@@ -183,8 +174,7 @@ impl Inner {
     }
 
     fn retries(&self, rejected: &Secret) -> bool {
-        self.with(|session| session.retries(rejected, web::now()))
-            .unwrap_or(false)
+        self.with(|session| session.retries(rejected, web::now())).unwrap_or(false)
     }
 
     /// A token to use now. `rejected` is one that the API has refused.
@@ -267,11 +257,7 @@ impl Inner {
 
     async fn exchange(self: &Rc<Self>, mut exchange: Exchange, lock: Lock) {
         let provider = self.provider().await;
-        let Some(endpoint) = provider
-            .as_ref()
-            .ok()
-            .and_then(|it| it.token_endpoint().ok())
-        else {
+        let Some(endpoint) = provider.as_ref().ok().and_then(|it| it.token_endpoint().ok()) else {
             return self.fail(Offline::Unreachable, Duration::ZERO);
         };
         if self.place.write(exchange.mark()).await.is_err() {
@@ -409,14 +395,11 @@ impl Inner {
     async fn says(&self, provider: &Checked, farewell: &Farewell) -> bool {
         let metadata = provider.metadata();
         let end = metadata.end_session_endpoint.as_deref();
-        let form = [
-            ("token", farewell.token.expose()),
-            ("client_id", self.owner.client_id.as_str()),
-        ];
-        for endpoint in [
-            end.filter(|_| farewell.ends_sign_in),
-            metadata.revocation_endpoint.as_deref(),
-        ] {
+        let form =
+            [("token", farewell.token.expose()), ("client_id", self.owner.client_id.as_str())];
+        for endpoint in
+            [end.filter(|_| farewell.ends_sign_in), metadata.revocation_endpoint.as_deref()]
+        {
             if let Some(endpoint) = endpoint
                 && let Some(200..=299) = transport::tell(endpoint, &form).await
             {
@@ -429,14 +412,7 @@ impl Inner {
     /// Tells the provider what it could not be told when its user signed out.
     async fn say_late(&self) {
         let waiting = |found: &Kept| !found.farewells().is_empty();
-        let read = async || {
-            self.place
-                .read()
-                .await
-                .ok()
-                .and_then(Found::kept)
-                .filter(waiting)
-        };
+        let read = async || self.place.read().await.ok().and_then(Found::kept).filter(waiting);
         if read().await.is_none() {
             return;
         }

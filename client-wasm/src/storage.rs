@@ -85,12 +85,7 @@ impl Place {
             Storage::Memory => None,
             Storage::Local | Storage::Session => database().await,
         };
-        let mut place = Self {
-            name,
-            storage,
-            database,
-            memory: RefCell::new(None),
-        };
+        let mut place = Self { name, storage, database, memory: RefCell::new(None) };
         if storage != Storage::Memory && place.key(true).await.is_err() {
             place.database = None;
             place.storage = Storage::Memory;
@@ -145,8 +140,7 @@ impl Place {
         }
         let value = self.seal(&kept.to_text()).await?;
         if self.storage == Storage::Local {
-            self.put(SEALED, &self.name, &JsValue::from_str(&value), false)
-                .await?;
+            self.put(SEALED, &self.name, &JsValue::from_str(&value), false).await?;
         }
         match self.area().map(|area| area.set_item(&self.name, &value)) {
             Some(Ok(())) => Ok(()),
@@ -163,8 +157,7 @@ impl Place {
             Storage::Local | Storage::Session => self.seal(&sent.to_text()).await?,
         };
         let area = session_area().ok_or(Unavailable)?;
-        area.set_item(&self.pending(), &value)
-            .map_err(|_| Unavailable)
+        area.set_item(&self.pending(), &value).map_err(|_| Unavailable)
     }
 
     /// What [`begin`](Self::begin) kept, still kept.
@@ -223,9 +216,8 @@ impl Place {
             &key,
             text.expose().as_bytes(),
         );
-        let ciphertext = JsFuture::from(sealing.map_err(|_| Unavailable)?)
-            .await
-            .map_err(|_| Unavailable)?;
+        let ciphertext =
+            JsFuture::from(sealing.map_err(|_| Unavailable)?).await.map_err(|_| Unavailable)?;
         let mut bytes = nonce.to_vec();
         bytes.extend(Uint8Array::new(&ciphertext).to_vec());
         Ok(format!("{FORMAT}{}", id::encode(&bytes)))
@@ -235,10 +227,7 @@ impl Place {
         web::object(&[
             ("name", "AES-GCM".into()),
             ("iv", Uint8Array::from(nonce).into()),
-            (
-                "additionalData",
-                Uint8Array::from(self.name.as_bytes()).into(),
-            ),
+            ("additionalData", Uint8Array::from(self.name.as_bytes()).into()),
         ])
     }
 
@@ -294,13 +283,9 @@ impl Place {
 
     async fn get(&self, store: &str, name: &str) -> Result<JsValue, Unavailable> {
         let database = self.database.as_ref().ok_or(Unavailable)?;
-        let transaction = database
-            .transaction_with_str(store)
-            .map_err(|_| Unavailable)?;
+        let transaction = database.transaction_with_str(store).map_err(|_| Unavailable)?;
         let store = transaction.object_store(store).map_err(|_| Unavailable)?;
-        let request = store
-            .get(&JsValue::from_str(name))
-            .map_err(|_| Unavailable)?;
+        let request = store.get(&JsValue::from_str(name)).map_err(|_| Unavailable)?;
         done(&request).await
     }
 
@@ -352,11 +337,7 @@ async fn generate() -> Option<JsValue> {
 }
 
 async fn database() -> Option<IdbDatabase> {
-    let opening = web::window()?
-        .indexed_db()
-        .ok()??
-        .open_with_u32(DATABASE, 1)
-        .ok()?;
+    let opening = web::window()?.indexed_db().ok()??.open_with_u32(DATABASE, 1).ok()?;
     let upgrade = {
         let opening: IdbOpenDbRequest = opening.clone();
         Closure::<dyn FnMut()>::new(move || {

@@ -153,9 +153,7 @@ fn refusal(answer: &JsValue) -> Option<ErrorResponse> {
 fn metadata(document: &JsValue) -> Metadata {
     let text = |name| web::get(document, name).as_string();
     let methods = web::get(document, "code_challenge_methods_supported");
-    let methods = methods
-        .dyn_ref::<js_sys::Array>()
-        .map(js_sys::Array::to_vec);
+    let methods = methods.dyn_ref::<js_sys::Array>().map(js_sys::Array::to_vec);
     let methods = methods.unwrap_or_default();
     Metadata {
         issuer: text("issuer").unwrap_or_default(),

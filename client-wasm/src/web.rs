@@ -73,18 +73,13 @@ pub(crate) fn promise() -> (Promise, Function) {
 /// The function with its argument given.
 pub(crate) fn with(function: &Function, argument: &JsValue) -> Function {
     let function: &Function = function.unchecked_ref();
-    function
-        .bind1(&JsValue::UNDEFINED, argument)
-        .unchecked_into()
+    function.bind1(&JsValue::UNDEFINED, argument).unchecked_into()
 }
 
 /// A promise that is fulfilled after a while.
 pub(crate) fn timer(after: Duration) -> Promise {
     let (promise, fulfil) = promise();
-    set_timeout(
-        &fulfil,
-        u32::try_from(after.as_millis()).unwrap_or(u32::MAX),
-    );
+    set_timeout(&fulfil, u32::try_from(after.as_millis()).unwrap_or(u32::MAX));
     promise
 }
 
@@ -143,7 +138,5 @@ pub(crate) fn strict(
     mode: &str,
 ) -> Result<IdbTransaction, JsValue> {
     let options = object(&[("durability", "strict".into())]);
-    database
-        .unchecked_ref::<Database>()
-        .transaction(store, mode, &options)
+    database.unchecked_ref::<Database>().transaction(store, mode, &options)
 }

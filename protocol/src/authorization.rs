@@ -59,11 +59,7 @@ impl Destination {
             return Err(Denied::RedirectUriMismatch);
         }
         let redirect_uri = client.redirect_uri(asked)?.to_owned();
-        let state = form
-            .get("state")
-            .ok()
-            .flatten()
-            .filter(|state| state.len() <= MAX_STATE);
+        let state = form.get("state").ok().flatten().filter(|state| state.len() <= MAX_STATE);
         Ok(Self {
             redirect_uri,
             redirect_uri_named: asked.is_some(),
@@ -86,9 +82,7 @@ impl Destination {
     /// The origin that a page's form may end at: `https://app.example`; `None` for a native client's own scheme.
     pub fn origin(&self) -> Option<&str> {
         let uri = self.redirect_uri.as_str();
-        let scheme = ["https://", "http://"]
-            .into_iter()
-            .find(|scheme| uri.starts_with(scheme))?;
+        let scheme = ["https://", "http://"].into_iter().find(|scheme| uri.starts_with(scheme))?;
         let behind = &uri[scheme.len()..];
         let host = behind.find(['/', '?']).unwrap_or(behind.len());
         Some(&uri[..scheme.len() + host])
@@ -130,11 +124,7 @@ pub enum Prompt {
 impl Prompt {
     fn read(text: Option<&str>) -> Result<Self, Denied> {
         let (mut none, mut login, mut consent) = (false, false, false);
-        for word in text
-            .unwrap_or_default()
-            .split(' ')
-            .filter(|word| !word.is_empty())
-        {
+        for word in text.unwrap_or_default().split(' ').filter(|word| !word.is_empty()) {
             match word {
                 "none" => none = true,
                 "login" | "select_account" => login = true,
@@ -236,10 +226,7 @@ impl Request {
         if form.has_any_twice() {
             return Err(Denied::ParameterTwice("a parameter"));
         }
-        if form
-            .get("state")?
-            .is_some_and(|state| state.len() > MAX_STATE)
-        {
+        if form.get("state")?.is_some_and(|state| state.len() > MAX_STATE) {
             return Err(Denied::ParameterMalformed("state"));
         }
         check_unsupported(form)?;
@@ -281,9 +268,7 @@ impl Request {
     /// Whether a user who signed in at `auth_time` must do so again for this request.
     pub fn needs_login(&self, auth_time: Timestamp, now: Timestamp) -> bool {
         self.prompt.wants_login()
-            || self
-                .max_age
-                .is_some_and(|max| now.since(auth_time).as_secs() > max)
+            || self.max_age.is_some_and(|max| now.since(auth_time).as_secs() > max)
     }
 
     /// Whether the user must be asked, given what they agreed to before (`None`: nothing).
@@ -321,10 +306,7 @@ fn check_response_type(form: &Form<'_>) -> Result<(), Denied> {
 }
 
 fn challenge(form: &Form<'_>, client: &Client) -> Result<Option<Challenge>, Denied> {
-    match (
-        form.get("code_challenge")?,
-        form.get("code_challenge_method")?,
-    ) {
+    match (form.get("code_challenge")?, form.get("code_challenge_method")?) {
         (Some(challenge), Some(pkce::METHOD)) => Challenge::parse(challenge).map(Some),
         (Some(_), _) => Err(Denied::ChallengeMethodUnsupported),
         (None, Some(_)) => Err(Denied::ChallengeMissing),
@@ -380,24 +362,13 @@ mod tests {
     fn a_doubtful_destination_is_for_a_page() {
         let find = |query: &str| {
             let form = Form::parse(query.as_bytes()).unwrap();
-            client_id(&form)
-                .and_then(|_| Destination::find(&form, &web()))
-                .map(|_| ())
+            client_id(&form).and_then(|_| Destination::find(&form, &web())).map(|_| ())
         };
-        assert_eq!(
-            find(&without("client_id")),
-            Err(Denied::ParameterMissing("client_id"))
-        );
-        assert_eq!(
-            find(&format!("{GOOD}&client_id=x")),
-            Err(Denied::ParameterTwice("client_id"))
-        );
+        assert_eq!(find(&without("client_id")), Err(Denied::ParameterMissing("client_id")));
+        assert_eq!(find(&format!("{GOOD}&client_id=x")), Err(Denied::ParameterTwice("client_id")));
         let twice = format!("{GOOD}&redirect_uri=https://evil.test/");
         assert_eq!(find(&twice), Err(Denied::ParameterTwice("redirect_uri")));
-        assert_eq!(
-            find(&with("redirect_uri", "")),
-            Err(Denied::RedirectUriMismatch)
-        );
+        assert_eq!(find(&with("redirect_uri", "")), Err(Denied::RedirectUriMismatch));
         assert_eq!(
             find(&with("redirect_uri", "https://evil.test/")),
             Err(Denied::RedirectUriMismatch)
@@ -419,43 +390,22 @@ mod tests {
     fn a_challenge_by_s256_is_required() {
         let bare = without("code_challenge").replace("&code_challenge_method=S256", "");
         assert_eq!(check(&bare), Err(Denied::ChallengeMissing));
-        assert_eq!(
-            check(&without("code_challenge")),
-            Err(Denied::ChallengeMissing)
-        );
+        assert_eq!(check(&without("code_challenge")), Err(Denied::ChallengeMissing));
         for method in ["plain", "s256", ""] {
             let refused = check(&with("code_challenge_method", method));
             assert_eq!(refused, Err(Denied::ChallengeMethodUnsupported), "{method}");
         }
-        assert_eq!(
-            check(&with("code_challenge", "short")),
-            Err(Denied::ChallengeMalformed)
-        );
-        let legacy = Client {
-            require_pkce: false,
-            ..web()
-        };
+        assert_eq!(check(&with("code_challenge", "short")), Err(Denied::ChallengeMalformed));
+        let legacy = Client { require_pkce: false, ..web() };
         assert_eq!(check_for(&legacy, &bare).unwrap().challenge, None);
-        let still = Client {
-            require_pkce: false,
-            redirect_uris: web().redirect_uris,
-            ..public()
-        };
+        let still = Client { require_pkce: false, redirect_uris: web().redirect_uris, ..public() };
         assert_eq!(check_for(&still, &bare), Err(Denied::ChallengeMissing));
     }
 
     /// A7 and A8.
     #[test]
     fn no_token_comes_by_the_front_channel() {
-        for other in [
-            "token",
-            "id_token",
-            "code token",
-            "code id_token",
-            "none",
-            "code code",
-            "",
-        ] {
+        for other in ["token", "id_token", "code token", "code id_token", "none", "code code", ""] {
             let refused = check(&with("response_type", other));
             assert_eq!(refused, Err(Denied::ResponseTypeUnsupported), "{other:?}");
         }
@@ -463,14 +413,8 @@ mod tests {
         assert_eq!(missing, Err(Denied::ParameterMissing("response_type")));
         let mode = check(&with("response_mode", "fragment"));
         assert_eq!(mode, Err(Denied::ResponseModeUnsupported));
-        assert_eq!(
-            check(&with("request", "x")),
-            Err(Denied::RequestObjectUnsupported)
-        );
-        assert_eq!(
-            check(&with("request_uri", "urn:x")),
-            Err(Denied::RequestUriUnsupported)
-        );
+        assert_eq!(check(&with("request", "x")), Err(Denied::RequestObjectUnsupported));
+        assert_eq!(check(&with("request_uri", "urn:x")), Err(Denied::RequestUriUnsupported));
     }
 
     /// A6: code or error, `state`, `iss`, and nothing else.
@@ -491,10 +435,7 @@ mod tests {
     #[test]
     fn an_oversized_state_is_refused_and_not_sent_back() {
         let long = "s".repeat(MAX_STATE + 1);
-        assert_eq!(
-            check(&with("state", &long)),
-            Err(Denied::ParameterMalformed("state"))
-        );
+        assert_eq!(check(&with("state", &long)), Err(Denied::ParameterMalformed("state")));
         let query = with("state", &long);
         let form = Form::parse(query.as_bytes()).unwrap();
         assert_eq!(Destination::find(&form, &web()).unwrap().state, None);
@@ -507,35 +448,17 @@ mod tests {
             check(&with("prompt", "login consent")).unwrap().prompt,
             Prompt::LoginAndConsent
         );
-        assert_eq!(
-            check(&with("prompt", "none login")),
-            Err(Denied::ParameterMalformed("prompt"))
-        );
-        assert_eq!(
-            check(&with("prompt", "x")),
-            Err(Denied::ParameterMalformed("prompt"))
-        );
+        assert_eq!(check(&with("prompt", "none login")), Err(Denied::ParameterMalformed("prompt")));
+        assert_eq!(check(&with("prompt", "x")), Err(Denied::ParameterMalformed("prompt")));
     }
 
     #[test]
     fn max_age_and_prompt_ask_for_a_new_sign_in() {
         let (then, now) = (Timestamp::from_secs(100), Timestamp::from_secs(160));
         assert!(!check(GOOD).unwrap().needs_login(then, now));
-        assert!(
-            !check(&with("max_age", "60"))
-                .unwrap()
-                .needs_login(then, now)
-        );
-        assert!(
-            check(&with("max_age", "59"))
-                .unwrap()
-                .needs_login(then, now)
-        );
-        assert!(
-            check(&with("prompt", "login"))
-                .unwrap()
-                .needs_login(now, now)
-        );
+        assert!(!check(&with("max_age", "60")).unwrap().needs_login(then, now));
+        assert!(check(&with("max_age", "59")).unwrap().needs_login(then, now));
+        assert!(check(&with("prompt", "login")).unwrap().needs_login(now, now));
     }
 
     /// L5: third parties are always asked for; what was agreed to is remembered by scope.
@@ -545,16 +468,9 @@ mod tests {
         assert!(request.needs_consent(&web(), None));
         assert!(request.needs_consent(&web(), Some(&"profile".parse().unwrap())));
         assert!(!request.needs_consent(&web(), Some(&"email profile x".parse().unwrap())));
-        let own = Client {
-            first_party: true,
-            ..web()
-        };
+        let own = Client { first_party: true, ..web() };
         assert!(!request.needs_consent(&own, None));
-        assert!(
-            check(&with("prompt", "consent"))
-                .unwrap()
-                .needs_consent(&own, None)
-        );
+        assert!(check(&with("prompt", "consent")).unwrap().needs_consent(&own, None));
     }
 
     #[test]
@@ -562,9 +478,7 @@ mod tests {
         let now = Timestamp::from_secs(1000);
         let next = |query: &str, signed_in: Option<Timestamp>, agreed: Option<&str>| {
             let agreed = agreed.map(|scope| scope.parse().unwrap());
-            check(query)
-                .unwrap()
-                .next(&web(), signed_in, agreed.as_ref(), now)
+            check(query).unwrap().next(&web(), signed_in, agreed.as_ref(), now)
         };
         assert_eq!(next(GOOD, None, None), Next::SignIn);
         assert_eq!(next(GOOD, Some(now), None), Next::Consent);
@@ -597,11 +511,8 @@ mod tests {
     #[test]
     fn the_place_of_a_destination_is_its_host_or_scheme() {
         let place = |uri: &str| {
-            let to = Destination {
-                redirect_uri: uri.into(),
-                redirect_uri_named: true,
-                state: None,
-            };
+            let to =
+                Destination { redirect_uri: uri.into(), redirect_uri_named: true, state: None };
             to.place().to_owned()
         };
         assert_eq!(place("https://a.test:8/cb?x"), "a.test:8");
@@ -611,25 +522,13 @@ mod tests {
     #[test]
     fn the_origin_of_a_destination_is_its_address_without_the_path() {
         let origin = |uri: &str| {
-            let to = Destination {
-                redirect_uri: uri.into(),
-                redirect_uri_named: true,
-                state: None,
-            };
+            let to =
+                Destination { redirect_uri: uri.into(), redirect_uri_named: true, state: None };
             to.origin().map(str::to_owned)
         };
-        assert_eq!(
-            origin("https://a.test:8/cb?x").as_deref(),
-            Some("https://a.test:8")
-        );
-        assert_eq!(
-            origin("http://127.0.0.1?x").as_deref(),
-            Some("http://127.0.0.1")
-        );
-        assert_eq!(
-            origin("http://localhost").as_deref(),
-            Some("http://localhost")
-        );
+        assert_eq!(origin("https://a.test:8/cb?x").as_deref(), Some("https://a.test:8"));
+        assert_eq!(origin("http://127.0.0.1?x").as_deref(), Some("http://127.0.0.1"));
+        assert_eq!(origin("http://localhost").as_deref(), Some("http://localhost"));
         assert_eq!(origin("com.example.app:/cb"), None);
         assert_eq!(origin("com.example.app://cb"), None);
         assert_eq!(origin("http.example.app://cb"), None);

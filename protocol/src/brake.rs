@@ -136,10 +136,7 @@ impl Brake {
         };
         tries.room(limit, now)?;
         tries.open.push(now);
-        let began = Try {
-            began: now,
-            of_device,
-        };
+        let began = Try { began: now, of_device };
         Ok((next.lasting(rules), began))
     }
 
@@ -168,8 +165,7 @@ impl Brake {
     fn at(&self, rules: &Rules, now: Timestamp) -> Self {
         let mut next = self.clone();
         next.tries.forget(&rules.account, now);
-        next.devices
-            .retain(|device| now.since(device.seen) < rules.remembered);
+        next.devices.retain(|device| now.since(device.seen) < rules.remembered);
         for device in &mut next.devices {
             device.tries.forget(&rules.device, now);
         }
@@ -185,11 +181,7 @@ impl Brake {
             device.seen = device.seen.max(now);
             return;
         }
-        self.devices.push(Device {
-            id: id.into(),
-            seen: now,
-            tries: Tries::default(),
-        });
+        self.devices.push(Device { id: id.into(), seen: now, tries: Tries::default() });
         self.devices.sort_by_key(|device| device.seen);
         let surplus = self.devices.len().saturating_sub(MAX_DEVICES);
         self.devices.drain(..surplus);
@@ -197,10 +189,7 @@ impl Brake {
 
     fn lasting(mut self, rules: &Rules) -> Self {
         let tries = self.tries.latest().map(|at| at + rules.account.window);
-        let devices = self
-            .devices
-            .iter()
-            .map(|device| device.seen + rules.remembered);
+        let devices = self.devices.iter().map(|device| device.seen + rules.remembered);
         self.until = devices.chain(tries).max().unwrap_or_default();
         self
     }
@@ -214,10 +203,7 @@ impl Tries {
         };
         all.sort_unstable();
         let first_to_leave = all.get(surplus).copied().unwrap_or(now);
-        Err(Full {
-            wait: (first_to_leave + limit.window).since(now),
-            open: !self.open.is_empty(),
-        })
+        Err(Full { wait: (first_to_leave + limit.window).since(now), open: !self.open.is_empty() })
     }
 
     /// Lets go of what lies outside the window, and takes for wrong what is open for too long.
@@ -229,12 +215,10 @@ impl Tries {
 
     fn end(&mut self, began: Timestamp, end: End) {
         // Of two tries that began at once it does not matter which is taken.
-        let counted = [&mut self.open, &mut self.wrong]
-            .into_iter()
-            .find_map(|tries| {
-                let place = tries.iter().position(|at| *at == began)?;
-                Some(tries.swap_remove(place))
-            });
+        let counted = [&mut self.open, &mut self.wrong].into_iter().find_map(|tries| {
+            let place = tries.iter().position(|at| *at == began)?;
+            Some(tries.swap_remove(place))
+        });
         if end == End::Wrong {
             self.wrong.push(counted.unwrap_or(began));
         }
@@ -301,9 +285,7 @@ mod tests {
     }
 
     fn used_up(now: Timestamp) -> Brake {
-        (0..10).fold(Brake::default(), |brake, _| {
-            tried(&brake, None, End::Wrong, now).unwrap()
-        })
+        (0..10).fold(Brake::default(), |brake, _| tried(&brake, None, End::Wrong, now).unwrap())
     }
 
     /// Row L10.
@@ -311,10 +293,7 @@ mod tests {
     fn the_eleventh_wrong_try_within_a_quarter_of_an_hour_is_refused() {
         let brake = used_up(START);
         let wait = Duration::from_mins(14);
-        assert_eq!(
-            brake.begin(None, &rules(), at(60)).map(drop),
-            Err(Full { wait, open: false })
-        );
+        assert_eq!(brake.begin(None, &rules(), at(60)).map(drop), Err(Full { wait, open: false }));
         assert!(brake.begin(None, &rules(), at(15 * 60 - 1)).is_err());
         assert!(brake.begin(None, &rules(), at(15 * 60)).is_ok());
     }
@@ -327,13 +306,7 @@ mod tests {
         }
         let brake = tried(&brake, None, End::Wrong, at(15 * 60)).unwrap();
         let refused = brake.begin(None, &rules(), at(15 * 60)).map(drop);
-        assert_eq!(
-            refused,
-            Err(Full {
-                wait: Duration::from_mins(1),
-                open: false
-            })
-        );
+        assert_eq!(refused, Err(Full { wait: Duration::from_mins(1), open: false }));
     }
 
     /// Fault F14: what is counted before it is looked at cannot be exceeded by asking at once.
@@ -349,9 +322,8 @@ mod tests {
     #[test]
     fn a_right_try_and_one_not_looked_at_are_given_back() {
         for end in [End::Right, End::NotTried] {
-            let brake = (0..50).fold(Brake::default(), |brake, _| {
-                tried(&brake, None, end, START).unwrap()
-            });
+            let brake =
+                (0..50).fold(Brake::default(), |brake, _| tried(&brake, None, end, START).unwrap());
             assert_eq!(brake, Brake::default(), "{end:?}");
         }
     }
@@ -373,10 +345,7 @@ mod tests {
         let (brake, begun) = Brake::default().begin(None, &rules(), START).unwrap();
         let brake = tried(&brake, None, End::Wrong, at(20)).unwrap();
         let ended = brake.end(begun, End::Right, None, &rules(), at(21));
-        assert_eq!(
-            ended,
-            tried(&Brake::default(), None, End::Wrong, at(20)).unwrap()
-        );
+        assert_eq!(ended, tried(&Brake::default(), None, End::Wrong, at(20)).unwrap());
     }
 
     #[test]
@@ -394,9 +363,8 @@ mod tests {
     #[test]
     fn a_known_device_has_a_budget_of_its_own() {
         let met = tried(&Brake::default(), Some("mine"), End::Right, START).unwrap();
-        let mut brake = (0..10).fold(met, |brake, _| {
-            tried(&brake, None, End::Wrong, START).unwrap()
-        });
+        let mut brake =
+            (0..10).fold(met, |brake, _| tried(&brake, None, End::Wrong, START).unwrap());
         assert!(brake.begin(Some("theirs"), &rules(), START).is_err());
         for _ in 0..5 {
             brake = tried(&brake, Some("mine"), End::Right, START).unwrap();
@@ -427,13 +395,8 @@ mod tests {
     fn a_device_is_known_for_a_time_and_few_are() {
         let mut brake = Brake::default();
         for number in 0..20 {
-            brake = tried(
-                &brake,
-                Some(&format!("device {number}")),
-                End::Right,
-                at(number),
-            )
-            .unwrap();
+            brake =
+                tried(&brake, Some(&format!("device {number}")), End::Right, at(number)).unwrap();
         }
         assert!(!brake.knows("device 3", &rules(), at(20)));
         assert!(brake.knows("device 4", &rules(), at(20)));
@@ -459,20 +422,14 @@ mod tests {
     /// Row L10: the spray.
     #[test]
     fn an_address_is_refused_after_its_limit_until_the_window_has_passed() {
-        let limit = Limit {
-            tries: 100,
-            window: Duration::from_mins(15),
-        };
+        let limit = Limit { tries: 100, window: Duration::from_mins(15) };
         let mut spray = Spray::default();
         for _ in 0..150 {
             spray = spray.wrong(&limit, START);
         }
         assert_eq!(
             spray.check(&limit, at(1)),
-            Err(Full {
-                wait: Duration::from_secs(899),
-                open: false
-            })
+            Err(Full { wait: Duration::from_secs(899), open: false })
         );
         assert_eq!(spray.check(&limit, at(900)), Ok(()));
         assert_eq!(spray.until(), at(900));

@@ -31,12 +31,8 @@ pub enum GrantType {
 
 impl GrantType {
     /// Every one.
-    pub const ALL: [Self; 4] = [
-        Self::AuthorizationCode,
-        Self::RefreshToken,
-        Self::ClientCredentials,
-        Self::Password,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Password];
 
     /// Its name in `grant_type`.
     pub const fn as_str(self) -> &'static str {
@@ -191,18 +187,12 @@ const fn yes() -> bool {
     true
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_yes(value: &bool) -> bool {
     *value
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_no(value: &bool) -> bool {
     !*value
 }
@@ -256,9 +246,7 @@ impl Client {
 
     /// Its name for people; its id when it has none.
     pub fn display_name(&self) -> &str {
-        self.client_name
-            .as_deref()
-            .unwrap_or_else(|| self.client_id.as_str())
+        self.client_name.as_deref().unwrap_or_else(|| self.client_id.as_str())
     }
 
     /// What it gets when it asks for nothing.
@@ -283,19 +271,11 @@ impl Client {
             (None, _) => Err(Denied::RedirectUriMissing),
             (Some(asked), registered) => {
                 let native = self.application_type == ApplicationType::Native;
-                let asked_without_port = if native {
-                    without_loopback_port(asked)
-                } else {
-                    Cow::Borrowed(asked)
-                };
-                let known = registered
-                    .iter()
-                    .any(|own| *own == asked || *own == asked_without_port);
-                if known {
-                    Ok(asked)
-                } else {
-                    Err(Denied::RedirectUriMismatch)
-                }
+                let asked_without_port =
+                    if native { without_loopback_port(asked) } else { Cow::Borrowed(asked) };
+                let known =
+                    registered.iter().any(|own| *own == asked || *own == asked_without_port);
+                if known { Ok(asked) } else { Err(Denied::RedirectUriMismatch) }
             }
         }
     }
@@ -320,11 +300,7 @@ impl Client {
         if self.has(GrantType::AuthorizationCode) && self.redirect_uris.is_empty() {
             return refuse("the grant authorization_code needs a redirect URI".into());
         }
-        if self
-            .default_scope
-            .as_ref()
-            .is_some_and(|default| !self.scope.contains_all(default))
-        {
+        if self.default_scope.as_ref().is_some_and(|default| !self.scope.contains_all(default)) {
             return refuse("default_scope names a scope that scope lacks".into());
         }
         let own = &self.lifetimes;
@@ -334,19 +310,14 @@ impl Client {
         for uri in &self.redirect_uris {
             check_redirect_uri(uri, self.application_type)?;
         }
-        self.origins
-            .iter()
-            .try_for_each(|origin| check_origin(origin))
+        self.origins.iter().try_for_each(|origin| check_origin(origin))
     }
 }
 
 /// A loopback address without its port; any other text as it is.
 fn without_loopback_port(uri: &str) -> Cow<'_, str> {
     for host in ["http://127.0.0.1", "http://[::1]"] {
-        let Some(rest) = uri
-            .strip_prefix(host)
-            .and_then(|rest| rest.strip_prefix(':'))
-        else {
+        let Some(rest) = uri.strip_prefix(host).and_then(|rest| rest.strip_prefix(':')) else {
             continue;
         };
         let path = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -364,13 +335,9 @@ const MAX_URI: usize = 2000;
 fn check_redirect_uri(uri: &str, application_type: ApplicationType) -> Result<(), Unregistrable> {
     let refuse = |why: &str| Err(Unregistrable(format!("redirect URI {uri:?} {why}")));
     if uri.len() > MAX_URI {
-        return Err(Unregistrable(format!(
-            "a redirect URI has at most {MAX_URI} characters"
-        )));
+        return Err(Unregistrable(format!("a redirect URI has at most {MAX_URI} characters")));
     }
-    if uri
-        .chars()
-        .any(|c| !c.is_ascii_graphic() || matches!(c, '\\' | '*' | '#' | '"' | '<' | '>'))
+    if uri.chars().any(|c| !c.is_ascii_graphic() || matches!(c, '\\' | '*' | '#' | '"' | '<' | '>'))
     {
         return refuse(
             "must be ASCII without a fragment, wildcard, backslash, quote or white space",
@@ -467,10 +434,7 @@ pub(crate) mod tests {
     #[test]
     fn a_redirect_uri_is_compared_letter_by_letter() {
         let client = web();
-        assert_eq!(
-            client.redirect_uri(Some("https://web.test/cb")),
-            Ok("https://web.test/cb")
-        );
+        assert_eq!(client.redirect_uri(Some("https://web.test/cb")), Ok("https://web.test/cb"));
         for bad in [
             "https://web.test/cb/",
             "https://web.test/cb/x",
@@ -492,11 +456,7 @@ pub(crate) mod tests {
             "https://web.test./cb",
             "",
         ] {
-            assert_eq!(
-                client.redirect_uri(Some(bad)),
-                Err(Denied::RedirectUriMismatch),
-                "{bad}"
-            );
+            assert_eq!(client.redirect_uri(Some(bad)), Err(Denied::RedirectUriMismatch), "{bad}");
         }
     }
 
@@ -504,11 +464,7 @@ pub(crate) mod tests {
     #[test]
     fn only_a_native_loopback_port_is_free() {
         let client = native();
-        for good in [
-            "http://127.0.0.1:49152/cb",
-            "http://127.0.0.1/cb",
-            "com.example.app:/cb",
-        ] {
+        for good in ["http://127.0.0.1:49152/cb", "http://127.0.0.1/cb", "com.example.app:/cb"] {
             assert_eq!(client.redirect_uri(Some(good)), Ok(good));
         }
         for bad in [
@@ -527,21 +483,10 @@ pub(crate) mod tests {
             "http://[::ffff:127.0.0.1]/cb",
             "http://127.0.0.1@evil.test/cb",
         ] {
-            assert_eq!(
-                client.redirect_uri(Some(bad)),
-                Err(Denied::RedirectUriMismatch),
-                "{bad}"
-            );
+            assert_eq!(client.redirect_uri(Some(bad)), Err(Denied::RedirectUriMismatch), "{bad}");
         }
-        let not_native = Client {
-            application_type: ApplicationType::Web,
-            ..native()
-        };
-        assert!(
-            not_native
-                .redirect_uri(Some("http://127.0.0.1:49152/cb"))
-                .is_err()
-        );
+        let not_native = Client { application_type: ApplicationType::Web, ..native() };
+        assert!(not_native.redirect_uri(Some("http://127.0.0.1:49152/cb")).is_err());
     }
 
     #[test]
@@ -554,48 +499,17 @@ pub(crate) mod tests {
     fn a_registration_that_contradicts_itself_is_refused() {
         let code = vec![GrantType::AuthorizationCode];
         let refused = [
+            Client { grant_types: vec![GrantType::ClientCredentials], ..public() },
+            Client { introspect: true, ..public() },
+            Client { require_pkce: false, ..public() },
+            Client { secrets: vec![], ..web() },
+            Client { redirect_uris: vec![], grant_types: code, ..web() },
+            Client { default_scope: Some("admin".parse().unwrap()), ..web() },
+            Client { origins: vec!["https://a.test/".into()], ..web() },
+            Client { origins: vec!["null".into()], ..web() },
+            Client { origins: vec!["*".into()], ..web() },
             Client {
-                grant_types: vec![GrantType::ClientCredentials],
-                ..public()
-            },
-            Client {
-                introspect: true,
-                ..public()
-            },
-            Client {
-                require_pkce: false,
-                ..public()
-            },
-            Client {
-                secrets: vec![],
-                ..web()
-            },
-            Client {
-                redirect_uris: vec![],
-                grant_types: code,
-                ..web()
-            },
-            Client {
-                default_scope: Some("admin".parse().unwrap()),
-                ..web()
-            },
-            Client {
-                origins: vec!["https://a.test/".into()],
-                ..web()
-            },
-            Client {
-                origins: vec!["null".into()],
-                ..web()
-            },
-            Client {
-                origins: vec!["*".into()],
-                ..web()
-            },
-            Client {
-                lifetimes: ClientLifetimes {
-                    access_token: Some(0),
-                    ..ClientLifetimes::default()
-                },
+                lifetimes: ClientLifetimes { access_token: Some(0), ..ClientLifetimes::default() },
                 ..web()
             },
         ];
@@ -635,10 +549,7 @@ pub(crate) mod tests {
             "http://127.1/cb",
             "https://web.test/\"",
         ] {
-            let client = Client {
-                redirect_uris: vec![bad.into()],
-                ..web()
-            };
+            let client = Client { redirect_uris: vec![bad.into()], ..web() };
             assert!(client.check().is_err(), "{bad}");
         }
         for good in [
@@ -650,10 +561,7 @@ pub(crate) mod tests {
             "http://localhost:3000/cb",
             "http://[::1]/cb",
         ] {
-            let client = Client {
-                redirect_uris: vec![good.into()],
-                ..web()
-            };
+            let client = Client { redirect_uris: vec![good.into()], ..web() };
             assert_eq!(client.check(), Ok(()), "{good}");
         }
     }

@@ -51,11 +51,7 @@ impl Presented {
         let client_id = client_id.ok_or(Denied::ClientAuthenticationMissing)?;
         Ok(Self {
             client_id: ClientId::new(client_id).ok_or(Denied::ClientRejected)?,
-            method: if secret.is_some() {
-                AuthMethod::ClientSecretPost
-            } else {
-                AuthMethod::None
-            },
+            method: if secret.is_some() { AuthMethod::ClientSecretPost } else { AuthMethod::None },
             secret: Secret::new(secret.unwrap_or_default()),
         })
     }
@@ -65,9 +61,7 @@ impl Presented {
         let malformed = Denied::BasicMalformed;
         let pair = basic_credentials(authorization).ok_or(malformed.clone())?;
         let (id, secret) = pair.expose().split_once(':').ok_or(malformed.clone())?;
-        let (id, secret) = form::decode(id)
-            .zip(form::decode(secret))
-            .ok_or(malformed)?;
+        let (id, secret) = form::decode(id).zip(form::decode(secret)).ok_or(malformed)?;
         Ok(Self {
             client_id: ClientId::new(id).ok_or(Denied::ClientRejected)?,
             method: AuthMethod::ClientSecretBasic,
@@ -82,9 +76,8 @@ impl Presented {
         /// Nobody's secret.
         static NOBODY: LazyLock<SecretHash> = LazyLock::new(|| SecretHash::of(&Secret::new("")));
 
-        let registered = client.map_or(AuthMethod::ClientSecretBasic, |client| {
-            client.token_endpoint_auth_method
-        });
+        let registered = client
+            .map_or(AuthMethod::ClientSecretBasic, |client| client.token_endpoint_auth_method);
         if self.method == AuthMethod::None {
             return match (client, registered) {
                 (Some(_), AuthMethod::None) => Ok(()),
@@ -103,11 +96,7 @@ impl Presented {
         if compared == 0 {
             NOBODY.matches(&self.secret);
         }
-        if matches && self.method == registered {
-            Ok(())
-        } else {
-            Err(Denied::ClientRejected)
-        }
+        if matches && self.method == registered { Ok(()) } else { Err(Denied::ClientRejected) }
     }
 }
 
@@ -128,10 +117,7 @@ pub fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
     form::encode_into(&mut pair, client_id.as_str());
     pair.push(':');
     form::encode_into(&mut pair, secret.expose());
-    Secret::new(format!(
-        "Basic {}",
-        STANDARD.encode(Secret::new(pair).expose())
-    ))
+    Secret::new(format!("Basic {}", STANDARD.encode(Secret::new(pair).expose())))
 }
 
 #[cfg(test)]
@@ -145,44 +131,28 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(100);
 
     fn read(authorization: Option<&str>, body: &str) -> Result<Presented, Denied> {
-        Presented::read(
-            authorization.map(str::as_bytes),
-            &Form::parse(body.as_bytes()).unwrap(),
-        )
+        Presented::read(authorization.map(str::as_bytes), &Form::parse(body.as_bytes()).unwrap())
     }
 
     fn basic_of(id: &str, secret: &str) -> String {
-        basic(&ClientId::new(id).unwrap(), &Secret::new(secret))
-            .expose()
-            .to_owned()
+        basic(&ClientId::new(id).unwrap(), &Secret::new(secret)).expose().to_owned()
     }
 
     #[test]
     fn the_registered_method_with_the_right_secret_is_accepted() {
         let presented = read(Some(&basic_of("web", "s3cret")), "client_id=web").unwrap();
         assert_eq!(presented.verify(Some(&web()), NOW), Ok(()));
-        let post = Client {
-            token_endpoint_auth_method: AuthMethod::ClientSecretPost,
-            ..web()
-        };
+        let post = Client { token_endpoint_auth_method: AuthMethod::ClientSecretPost, ..web() };
         let presented = read(None, "client_id=web&client_secret=s3cret").unwrap();
         assert_eq!(presented.verify(Some(&post), NOW), Ok(()));
-        assert_eq!(
-            read(None, "client_id=pub")
-                .unwrap()
-                .verify(Some(&public()), NOW),
-            Ok(())
-        );
+        assert_eq!(read(None, "client_id=pub").unwrap().verify(Some(&public()), NOW), Ok(()));
     }
 
     /// T8: dropped, swapped and doubled.
     #[test]
     fn authentication_cannot_be_dropped_or_swapped() {
         let verify = |presented: Presented| presented.verify(Some(&web()), NOW);
-        assert_eq!(
-            read(None, "").map(|_| ()),
-            Err(Denied::ClientAuthenticationMissing)
-        );
+        assert_eq!(read(None, "").map(|_| ()), Err(Denied::ClientAuthenticationMissing));
         let only_id = read(None, "client_id=web").unwrap();
         assert_eq!(verify(only_id), Err(Denied::ClientAuthenticationMissing));
         let post = read(None, "client_id=web&client_secret=s3cret").unwrap();
@@ -203,29 +173,16 @@ mod tests {
     #[test]
     fn a_public_client_has_no_secret_to_show() {
         let presented = read(None, "client_id=pub&client_secret=x").unwrap();
-        assert_eq!(
-            presented.verify(Some(&public()), NOW),
-            Err(Denied::ClientRejected)
-        );
+        assert_eq!(presented.verify(Some(&public()), NOW), Err(Denied::ClientRejected));
     }
 
     /// T9: Basic that is broken is a 401 and never a fault.
     #[test]
     fn broken_basic_is_refused() {
-        for bad in [
-            "Basic ???",
-            "Basic ",
-            "Bearer x",
-            "Basic d2Vi",
-            "Basic JXp6OnM=",
-            "Basic /zp4",
-            "",
-        ] {
-            assert_eq!(
-                read(Some(bad), "").map(|_| ()),
-                Err(Denied::BasicMalformed),
-                "{bad:?}"
-            );
+        for bad in
+            ["Basic ???", "Basic ", "Bearer x", "Basic d2Vi", "Basic JXp6OnM=", "Basic /zp4", ""]
+        {
+            assert_eq!(read(Some(bad), "").map(|_| ()), Err(Denied::BasicMalformed), "{bad:?}");
         }
     }
 
@@ -239,16 +196,11 @@ mod tests {
 
     #[test]
     fn an_expired_secret_no_longer_holds_and_a_second_one_does() {
-        let old = ClientSecret {
-            hash: SecretHash::of(&Secret::new("old")),
-            expires: Some(NOW),
-        };
+        let old = ClientSecret { hash: SecretHash::of(&Secret::new("old")), expires: Some(NOW) };
         let mut client = web();
         client.secrets.insert(0, old);
         let verify = |secret: &str| {
-            read(Some(&basic_of("web", secret)), "")
-                .unwrap()
-                .verify(Some(&client), NOW)
+            read(Some(&basic_of("web", secret)), "").unwrap().verify(Some(&client), NOW)
         };
         assert_eq!(verify("old"), Err(Denied::ClientRejected));
         assert_eq!(verify("s3cret"), Ok(()));

@@ -148,21 +148,13 @@ impl Issuer {
     /// Where the metadata is: the well-known name goes between host and path
     /// ([§3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)).
     pub fn metadata_url(&self) -> String {
-        format!(
-            "{}/.well-known/oauth-authorization-server{}",
-            self.endpoint.base(),
-            self.path()
-        )
+        format!("{}/.well-known/oauth-authorization-server{}", self.endpoint.base(), self.path())
     }
 
     /// Where providers of OpenID Connect alone have it: the well-known name goes behind the path (OpenID Connect
     /// Discovery §4, [RFC 8414 §5](https://www.rfc-editor.org/rfc/rfc8414#section-5)).
     pub fn openid_metadata_url(&self) -> String {
-        format!(
-            "{}{}/.well-known/openid-configuration",
-            self.endpoint.base(),
-            self.path()
-        )
+        format!("{}{}/.well-known/openid-configuration", self.endpoint.base(), self.path())
     }
 
     /// Scheme, host and port.
@@ -183,22 +175,12 @@ impl Issuer {
         }
         let endpoint = |name, url: Option<&str>| {
             let safe = |url| Endpoint::parse(url).is_some_and(|it| may_use(&it, self.plain));
-            if url.is_none_or(safe) {
-                Ok(())
-            } else {
-                Err(Distrust::EndpointUnsafe(name))
-            }
+            if url.is_none_or(safe) { Ok(()) } else { Err(Distrust::EndpointUnsafe(name)) }
         };
         endpoint(AUTHORIZATION, metadata.authorization_endpoint.as_deref())?;
         endpoint(TOKEN, metadata.token_endpoint.as_deref())?;
-        endpoint(
-            "revocation_endpoint",
-            metadata.revocation_endpoint.as_deref(),
-        )?;
-        endpoint(
-            "end_session_endpoint",
-            metadata.end_session_endpoint.as_deref(),
-        )?;
+        endpoint("revocation_endpoint", metadata.revocation_endpoint.as_deref())?;
+        endpoint("end_session_endpoint", metadata.end_session_endpoint.as_deref())?;
         Ok(Checked(metadata))
     }
 }
@@ -223,10 +205,7 @@ impl Checked {
 
     /// Where tokens are to be had; [`Distrust::EndpointMissing`].
     pub fn token_endpoint(&self) -> Result<&str, Distrust> {
-        self.0
-            .token_endpoint
-            .as_deref()
-            .ok_or(Distrust::EndpointMissing(TOKEN))
+        self.0.token_endpoint.as_deref().ok_or(Distrust::EndpointMissing(TOKEN))
     }
 
     /// Where a browser is sent for a code. [`Distrust::EndpointMissing`], or [`Distrust::NoS256`]: without PKCE a code
@@ -302,20 +281,9 @@ mod tests {
     /// N2: a document of another issuer, even by a slash, is not believed.
     #[test]
     fn the_document_must_name_its_issuer_letter_by_letter() {
-        for other in [
-            "",
-            "https://id.example/",
-            "https://ID.example",
-            "https://evil.test",
-        ] {
-            let document = Metadata {
-                issuer: other.into(),
-                ..document()
-            };
-            assert_eq!(
-                issuer("https://id.example").check(document),
-                Err(Distrust::IssuerDiffers)
-            );
+        for other in ["", "https://id.example/", "https://ID.example", "https://evil.test"] {
+            let document = Metadata { issuer: other.into(), ..document() };
+            assert_eq!(issuer("https://id.example").check(document), Err(Distrust::IssuerDiffers));
         }
         assert!(issuer("https://id.example").check(document()).is_ok());
     }
@@ -335,25 +303,13 @@ mod tests {
             let check = |document| issuer("https://id.example").check(document);
             let refused = |name| Err(Distrust::EndpointUnsafe(name));
             let bad = || Some(bad.to_owned());
-            let authorization = Metadata {
-                authorization_endpoint: bad(),
-                ..document()
-            };
+            let authorization = Metadata { authorization_endpoint: bad(), ..document() };
             assert_eq!(check(authorization), refused("authorization_endpoint"));
-            let token = Metadata {
-                token_endpoint: bad(),
-                ..document()
-            };
+            let token = Metadata { token_endpoint: bad(), ..document() };
             assert_eq!(check(token), refused("token_endpoint"));
-            let revocation = Metadata {
-                revocation_endpoint: bad(),
-                ..document()
-            };
+            let revocation = Metadata { revocation_endpoint: bad(), ..document() };
             assert_eq!(check(revocation), refused("revocation_endpoint"));
-            let end_session = Metadata {
-                end_session_endpoint: bad(),
-                ..document()
-            };
+            let end_session = Metadata { end_session_endpoint: bad(), ..document() };
             assert_eq!(check(end_session), refused("end_session_endpoint"));
         }
     }
@@ -362,10 +318,7 @@ mod tests {
     #[test]
     fn a_code_is_asked_for_only_where_s256_is_announced() {
         for methods in [vec![], vec!["plain".to_owned()], vec!["s256".to_owned()]] {
-            let document = Metadata {
-                code_challenge_methods_supported: methods,
-                ..document()
-            };
+            let document = Metadata { code_challenge_methods_supported: methods, ..document() };
             let checked = issuer("https://id.example").check(document).unwrap();
             assert_eq!(checked.authorization_endpoint(), Err(Distrust::NoS256));
             assert!(checked.token_endpoint().is_ok());
@@ -374,15 +327,9 @@ mod tests {
 
     #[test]
     fn what_is_not_announced_is_missing() {
-        let document = Metadata {
-            issuer: "https://id.example".into(),
-            ..Metadata::default()
-        };
+        let document = Metadata { issuer: "https://id.example".into(), ..Metadata::default() };
         let checked = issuer("https://id.example").check(document).unwrap();
-        assert_eq!(
-            checked.token_endpoint(),
-            Err(Distrust::EndpointMissing("token_endpoint"))
-        );
+        assert_eq!(checked.token_endpoint(), Err(Distrust::EndpointMissing("token_endpoint")));
         assert_eq!(
             checked.authorization_endpoint(),
             Err(Distrust::EndpointMissing("authorization_endpoint"))
@@ -393,17 +340,8 @@ mod tests {
     fn a_document_is_read_with_members_that_are_unknown_or_absent() {
         let document: Metadata =
             serde_json::from_str(r#"{"issuer":"https://a","new_member":[{}]}"#).unwrap();
-        assert_eq!(
-            document,
-            Metadata {
-                issuer: "https://a".into(),
-                ..Metadata::default()
-            }
-        );
+        assert_eq!(document, Metadata { issuer: "https://a".into(), ..Metadata::default() });
         let written = serde_json::to_string(&document).unwrap();
-        assert_eq!(
-            written,
-            r#"{"issuer":"https://a","response_types_supported":[]}"#
-        );
+        assert_eq!(written, r#"{"issuer":"https://a","response_types_supported":[]}"#);
     }
 }

@@ -44,11 +44,7 @@ impl Origin {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, default) = if self.secure {
-            ("https", 443)
-        } else {
-            ("http", 80)
-        };
+        let (scheme, default) = if self.secure { ("https", 443) } else { ("http", 80) };
         write!(f, "{scheme}://{}", self.host)?;
         if self.port == default {
             return Ok(());
@@ -78,11 +74,7 @@ impl Endpoint {
         let end = behind.find(['/', '?']).unwrap_or(behind.len());
         let origin = authority(&behind[..end], secure)?;
         let rest = text.len() - behind.len() + end;
-        Some(Self {
-            text: text.to_owned(),
-            origin,
-            rest,
-        })
+        Some(Self { text: text.to_owned(), origin, rest })
     }
 
     /// The URL, as it was given.
@@ -127,20 +119,13 @@ fn number(port: &str) -> Option<u16> {
 }
 
 fn is_host(host: &str) -> bool {
-    if let Some(address) = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         // Only the canonical spelling, so that two origins are one exactly when their texts are.
-        return address
-            .parse::<Ipv6Addr>()
-            .is_ok_and(|parsed| parsed.to_string() == address);
+        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
     }
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     // A host whose last label begins with a digit is read as a number by browsers: it must be a plain IPv4 address.
     let last = host.rsplit('.').next().unwrap_or_default();
@@ -162,16 +147,9 @@ mod tests {
             ("http://[::1]:80?x", "http://[::1]"),
             ("http://localhost:443/", "http://localhost:443"),
         ] {
-            assert_eq!(
-                Endpoint::parse(url).unwrap().origin().to_string(),
-                origin,
-                "{url}"
-            );
+            assert_eq!(Endpoint::parse(url).unwrap().origin().to_string(), origin, "{url}");
         }
-        assert_eq!(
-            Origin::parse("https://a.example/"),
-            Origin::parse("https://a.example:443")
-        );
+        assert_eq!(Origin::parse("https://a.example/"), Origin::parse("https://a.example:443"));
         assert_eq!(Origin::parse("https://a.example/x"), None);
     }
 
@@ -221,10 +199,7 @@ mod tests {
         ] {
             assert_eq!(Endpoint::parse(bad), None, "{bad}");
         }
-        assert_eq!(
-            Endpoint::parse(&format!("https://a.example/{}", "a".repeat(MAX_LENGTH))),
-            None
-        );
+        assert_eq!(Endpoint::parse(&format!("https://a.example/{}", "a".repeat(MAX_LENGTH))), None);
     }
 
     #[test]
@@ -239,12 +214,9 @@ mod tests {
         ] {
             assert!(private(yes), "{yes}");
         }
-        for no in [
-            "http://a.example",
-            "http://10.0.0.1",
-            "http://localhost.evil.test",
-            "http://[::2]",
-        ] {
+        for no in
+            ["http://a.example", "http://10.0.0.1", "http://localhost.evil.test", "http://[::2]"]
+        {
             assert!(!private(no), "{no}");
         }
     }

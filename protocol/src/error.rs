@@ -312,20 +312,12 @@ mod tests {
     fn the_status_follows_from_the_code() {
         assert_eq!(Denied::ClientRejected.code().status(), 401);
         assert_eq!(Denied::CodeReplayed.code().as_str(), "invalid_grant");
-        assert_eq!(
-            Denied::TooManyAttempts(Duration::from_secs(9))
-                .code()
-                .status(),
-            429
-        );
+        assert_eq!(Denied::TooManyAttempts(Duration::from_secs(9)).code().status(), 429);
         assert_eq!(Denied::StoreUnavailable.code().status(), 503);
     }
 
     #[test]
     fn a_description_names_the_parameter_but_no_value() {
-        assert_eq!(
-            Denied::ParameterTwice("scope").to_string(),
-            "scope is given more than once"
-        );
+        assert_eq!(Denied::ParameterTwice("scope").to_string(), "scope is given more than once");
     }
 }

@@ -28,9 +28,7 @@ impl<'a> Form<'a> {
                 return Err(Denied::TooManyParameters);
             }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let pair = decode(name)
-                .zip(decode(value))
-                .ok_or(Denied::FormMalformed)?;
+            let pair = decode(name).zip(decode(value)).ok_or(Denied::FormMalformed)?;
             pairs.push(pair);
         }
         Ok(Self(pairs))
@@ -43,9 +41,7 @@ impl<'a> Form<'a> {
         if values.next().is_some() {
             return Err(Denied::ParameterTwice(name));
         }
-        Ok(first
-            .map(|(_, value)| value.as_ref())
-            .filter(|value| !value.is_empty()))
+        Ok(first.map(|(_, value)| value.as_ref()).filter(|value| !value.is_empty()))
     }
 
     /// The parameter's value; [`Denied::ParameterMissing`] when it is omitted or empty.
@@ -67,17 +63,13 @@ impl<'a> Form<'a> {
 
     /// Every name and value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 }
 
 impl std::fmt::Debug for Form<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -99,9 +91,7 @@ pub fn decode(text: &str) -> Option<Cow<'_, str>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|value| u8::try_from(value).ok())
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
 }
 
 /// The same parameters in a spelling that may stand in a URI ([RFC 3986 §3.4]): what was sent raw (a space, a letter
@@ -190,25 +180,11 @@ mod tests {
 
     #[test]
     fn what_is_not_utf_8_or_well_encoded_is_refused() {
-        for bad in [
-            &b"a=%zz"[..],
-            b"a=%f",
-            b"a=%",
-            b"a=%ff",
-            b"a=\xff",
-            b"%80=1",
-        ] {
-            assert_eq!(
-                Form::parse(bad).map(|_| ()),
-                Err(Denied::FormMalformed),
-                "{bad:?}"
-            );
+        for bad in [&b"a=%zz"[..], b"a=%f", b"a=%", b"a=%ff", b"a=\xff", b"%80=1"] {
+            assert_eq!(Form::parse(bad).map(|_| ()), Err(Denied::FormMalformed), "{bad:?}");
         }
         let many = "a=1&".repeat(MAX_PARAMETERS + 1);
-        assert_eq!(
-            Form::parse(many.as_bytes()).map(|_| ()),
-            Err(Denied::TooManyParameters)
-        );
+        assert_eq!(Form::parse(many.as_bytes()).map(|_| ()), Err(Denied::TooManyParameters));
     }
 
     #[test]
@@ -225,26 +201,15 @@ mod tests {
         let raw = "a=ü b\r\nc#d&\u{0}=\"";
         let escaped = escape(raw);
         assert_eq!(escaped, "a=%C3%BC%20b%0D%0Ac%23d&%00=%22");
-        let (sent, read) = (
-            Form::parse(raw.as_bytes()).unwrap(),
-            Form::parse(escaped.as_bytes()).unwrap(),
-        );
+        let (sent, read) =
+            (Form::parse(raw.as_bytes()).unwrap(), Form::parse(escaped.as_bytes()).unwrap());
         assert!(sent.iter().eq(read.iter()));
     }
 
     #[test]
     fn parameters_go_behind_the_query_that_is_there() {
-        assert_eq!(
-            append_to_uri("https://a/cb", [("x", "1")]),
-            "https://a/cb?x=1"
-        );
-        assert_eq!(
-            append_to_uri("https://a/cb?t=2", [("x", "1")]),
-            "https://a/cb?t=2&x=1"
-        );
-        assert_eq!(
-            append_to_uri("https://a/cb?", [("x", "1")]),
-            "https://a/cb?x=1"
-        );
+        assert_eq!(append_to_uri("https://a/cb", [("x", "1")]), "https://a/cb?x=1");
+        assert_eq!(append_to_uri("https://a/cb?t=2", [("x", "1")]), "https://a/cb?t=2&x=1");
+        assert_eq!(append_to_uri("https://a/cb?", [("x", "1")]), "https://a/cb?x=1");
     }
 }

@@ -328,13 +328,8 @@ impl Grant {
             State::Revoked(revoked) => known.max(revoked.at + MARGIN),
             State::Active(active) => {
                 let newest = active.live.iter().map(|access| access.expires).max();
-                let line = active
-                    .line
-                    .as_ref()
-                    .map(|line| line.idle_ends.min(self.cap));
-                known
-                    .max(newest.unwrap_or_default())
-                    .max(line.unwrap_or_default())
+                let line = active.line.as_ref().map(|line| line.idle_ends.min(self.cap));
+                known.max(newest.unwrap_or_default()).max(line.unwrap_or_default())
             }
         }
     }
@@ -344,10 +339,8 @@ impl Grant {
         let State::Active(active) = &self.state else {
             return Err(Denied::AccessTokenInvalid);
         };
-        let found = active
-            .live
-            .iter()
-            .find(|access| access.number == number && now < access.expires);
+        let found =
+            active.live.iter().find(|access| access.number == number && now < access.expires);
         found.ok_or(Denied::AccessTokenInvalid)
     }
 
@@ -380,10 +373,7 @@ impl Grant {
         let State::Active(active) = &mut next.state else {
             return None;
         };
-        let access = active
-            .live
-            .iter_mut()
-            .find(|access| access.number == number)?;
+        let access = active.live.iter_mut().find(|access| access.number == number)?;
         access.expires = longer.unwrap_or(access.expires);
         if let Some(line) = &mut active.line {
             line.seen |= access.generation == line.head;
@@ -396,10 +386,7 @@ impl Grant {
         let State::Active(active) = &self.state else {
             return false;
         };
-        active
-            .line
-            .as_ref()
-            .is_some_and(|line| !line.seen && line.head == access.generation)
+        active.line.as_ref().is_some_and(|line| !line.seen && line.head == access.generation)
     }
 
     /// Where a sliding life ends when it is counted from now, if that is worth a write.
@@ -424,29 +411,19 @@ impl Grant {
     pub fn revoked(&self, why: Reason, now: Timestamp) -> Self {
         match self.state {
             State::Revoked(_) => self.clone(),
-            _ => Self {
-                state: State::Revoked(Revoked { at: now, why }),
-                ..self.clone()
-            },
+            _ => Self { state: State::Revoked(Revoked { at: now, why }), ..self.clone() },
         }
     }
 
     fn check_client(&self, client: &ClientId) -> Result<(), Denied> {
-        if self.client == *client {
-            Ok(())
-        } else {
-            Err(Denied::OfAnotherClient)
-        }
+        if self.client == *client { Ok(()) } else { Err(Denied::OfAnotherClient) }
     }
 }
 
 impl Active {
     /// What a grant has when it becomes active.
     fn begin(terms: &Terms, cap: Timestamp, now: Timestamp) -> Self {
-        Self {
-            line: terms.refreshes.then(|| Line::begin(terms, cap, now)),
-            ..Self::default()
-        }
+        Self { line: terms.refreshes.then(|| Line::begin(terms, cap, now)), ..Self::default() }
     }
 
     /// Hands an access token out with the line's head.
@@ -464,10 +441,7 @@ impl Active {
         if self.live.len() >= terms.live {
             // On a rotated line the newest one is of an older generation: handed out again, it would never tell that
             // the new head was seen.
-            let newest = self
-                .live
-                .last()
-                .filter(|newest| !terms.rotates && newest.scope == scope);
+            let newest = self.live.last().filter(|newest| !terms.rotates && newest.scope == scope);
             let fresh = newest.filter(|newest| newest.expires.since(now) > terms.access_token / 2);
             if let Some(fresh) = fresh.cloned() {
                 return self.hand_out(grant, fresh);

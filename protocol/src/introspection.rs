@@ -55,11 +55,7 @@ impl Introspection {
 /// Whether a client may introspect: one that is registered for it, with credentials
 /// ([§2.1](https://www.rfc-editor.org/rfc/rfc7662#section-2.1)). Any confidential client may ask about its own tokens.
 pub fn check_caller(caller: &Client) -> Result<(), Denied> {
-    if caller.is_public() {
-        Err(Denied::ClientNotConfidential)
-    } else {
-        Ok(())
-    }
+    if caller.is_public() { Err(Denied::ClientNotConfidential) } else { Ok(()) }
 }
 
 /// Whether this caller is told of a token of that client.
@@ -91,12 +87,6 @@ mod tests {
         let other = public().client_id;
         assert!(!may_see(&web(), &other));
         assert!(may_see(&web(), &web().client_id));
-        assert!(may_see(
-            &Client {
-                introspect: true,
-                ..web()
-            },
-            &other
-        ));
+        assert!(may_see(&Client { introspect: true, ..web() }, &other));
     }
 }

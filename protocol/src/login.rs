@@ -69,9 +69,7 @@ pub fn start(
     let pending = Pending {
         verifier,
         issuer: provider.metadata().issuer.clone(),
-        names_issuer: provider
-            .metadata()
-            .authorization_response_iss_parameter_supported,
+        names_issuer: provider.metadata().authorization_response_iss_parameter_supported,
         redirect_uri: redirect_uri.to_owned(),
         scope: scope.cloned(),
         state: Secret::new(state),
@@ -156,20 +154,13 @@ impl Pending {
             return Err(Callback::Refused(refusal(error, description)));
         }
         let code = Secret::from(get("code")?.ok_or(Callback::Empty)?);
-        Ok(Returned {
-            code,
-            pending: self.clone(),
-        })
+        Ok(Returned { code, pending: self.clone() })
     }
 }
 
 fn refusal(error: &str, description: Option<&str>) -> ErrorResponse {
     let owned = |text: &str| text.to_owned().into();
-    ErrorResponse {
-        error: owned(error),
-        error_description: description.map(owned),
-    }
-    .printable()
+    ErrorResponse { error: owned(error), error_description: description.map(owned) }.printable()
 }
 
 /// A code that passed [`Pending::check`].
@@ -205,11 +196,8 @@ pub fn password_form<'a>(
     password: &'a Secret,
     scope: Option<&'a Scope>,
 ) -> Vec<(&'static str, &'a str)> {
-    let mut form = vec![
-        ("grant_type", "password"),
-        ("username", username),
-        ("password", password.expose()),
-    ];
+    let mut form =
+        vec![("grant_type", "password"), ("username", username), ("password", password.expose())];
     form.extend(scope.map(|scope| ("scope", scope.as_str())));
     form
 }
@@ -219,10 +207,7 @@ impl Request {
     pub fn form(&self) -> Vec<(&'static str, &str)> {
         match self {
             Self::RefreshToken(token) => {
-                vec![
-                    ("grant_type", "refresh_token"),
-                    ("refresh_token", token.expose()),
-                ]
+                vec![("grant_type", "refresh_token"), ("refresh_token", token.expose())]
             }
             Self::ClientCredentials(scope) => {
                 let mut form = vec![("grant_type", "client_credentials")];
@@ -257,10 +242,7 @@ pub fn authenticate<'a>(
     let authorization = match secret {
         Some(secret) if !post => Some(basic(client_id, secret)),
         Some(secret) => {
-            form.extend([
-                ("client_id", client_id.as_str()),
-                ("client_secret", secret.expose()),
-            ]);
+            form.extend([("client_id", client_id.as_str()), ("client_secret", secret.expose())]);
             None
         }
         None => {
@@ -268,10 +250,7 @@ pub fn authenticate<'a>(
             None
         }
     };
-    Authenticated {
-        authorization,
-        body: Secret::new(form::encode(form)),
-    }
+    Authenticated { authorization, body: Secret::new(form::encode(form)) }
 }
 
 /// Identifier and secret are form-encoded first
@@ -299,10 +278,7 @@ mod tests {
             authorization_response_iss_parameter_supported: names_issuer,
             ..Metadata::default()
         };
-        Issuer::parse("https://id.example", PlainHttp::Loopback)
-            .unwrap()
-            .check(metadata)
-            .unwrap()
+        Issuer::parse("https://id.example", PlainHttp::Loopback).unwrap().check(metadata).unwrap()
     }
 
     fn client() -> ClientId {
@@ -313,32 +289,18 @@ mod tests {
         let scope = "a b".parse().ok();
         let random = [[seed; 32], [seed + 1; 32]];
         let provider = provider(names_issuer);
-        start(
-            &provider,
-            &client(),
-            "http://127.0.0.1:9/cb",
-            scope.as_ref(),
-            &random,
-        )
-        .unwrap()
+        start(&provider, &client(), "http://127.0.0.1:9/cb", scope.as_ref(), &random).unwrap()
     }
 
     fn state(started: &Started) -> String {
         let (_, query) = started.url.split_once('?').unwrap();
-        Form::parse(query.as_bytes())
-            .unwrap()
-            .require("state")
-            .unwrap()
-            .to_owned()
+        Form::parse(query.as_bytes()).unwrap().require("state").unwrap().to_owned()
     }
 
     #[test]
     fn the_request_has_all_that_the_specification_asks_for() {
         let started = begun(true, 1);
-        let query = started
-            .url
-            .strip_prefix("https://id.example/authorize?")
-            .unwrap();
+        let query = started.url.strip_prefix("https://id.example/authorize?").unwrap();
         let form = Form::parse(query.as_bytes()).unwrap();
         let state = id::encode(&[2; 32]);
         let challenge = pkce::pair(&[1; 32]).1.to_string();
@@ -366,63 +328,34 @@ mod tests {
             (empty, Callback::NotOurs),
             (format!("code=c&{issuer}"), Callback::NotOurs),
             (format!("code=c&state={other}&{issuer}"), Callback::NotOurs),
-            (
-                format!("code=c&state={}&{issuer}", &own[1..]),
-                Callback::NotOurs,
-            ),
-            (
-                format!("code=c&state={own}&state={own}&{issuer}"),
-                Callback::NotOurs,
-            ),
-            (
-                format!("code=c&code=d&state={own}&{issuer}"),
-                Callback::NotOurs,
-            ),
+            (format!("code=c&state={}&{issuer}", &own[1..]), Callback::NotOurs),
+            (format!("code=c&state={own}&state={own}&{issuer}"), Callback::NotOurs),
+            (format!("code=c&code=d&state={own}&{issuer}"), Callback::NotOurs),
             (format!("code=%zz&state={own}&{issuer}"), Callback::NotOurs),
             (format!("code=c&state={own}"), Callback::WrongIssuer),
-            (
-                format!("code=c&state={own}&iss=https%3A%2F%2Fid.example%2F"),
-                Callback::WrongIssuer,
-            ),
-            (
-                format!("error=access_denied&state={own}"),
-                Callback::WrongIssuer,
-            ),
+            (format!("code=c&state={own}&iss=https%3A%2F%2Fid.example%2F"), Callback::WrongIssuer),
+            (format!("error=access_denied&state={own}"), Callback::WrongIssuer),
             (format!("code=&state={own}&{issuer}"), Callback::Empty),
         ] {
             assert_eq!(started.pending.check(&query).unwrap_err(), why, "{query}");
         }
-        assert!(
-            started
-                .pending
-                .check(&format!("code=c&state={own}&{issuer}"))
-                .is_ok()
-        );
+        assert!(started.pending.check(&format!("code=c&state={own}&{issuer}")).is_ok());
     }
 
     #[test]
     fn an_issuer_that_was_not_announced_is_checked_all_the_same() {
         let started = begun(false, 1);
         let own = state(&started);
-        assert!(
-            started
-                .pending
-                .check(&format!("code=c&state={own}"))
-                .is_ok()
-        );
-        let wrong = started
-            .pending
-            .check(&format!("code=c&state={own}&iss=https://evil.test"));
+        assert!(started.pending.check(&format!("code=c&state={own}")).is_ok());
+        let wrong = started.pending.check(&format!("code=c&state={own}&iss=https://evil.test"));
         assert_eq!(wrong.unwrap_err(), Callback::WrongIssuer);
     }
 
     #[test]
     fn a_refusal_is_told_in_printable_characters() {
         let started = begun(false, 1);
-        let query = format!(
-            "error=access_denied&error_description=no%1b[31m&state={}",
-            state(&started)
-        );
+        let query =
+            format!("error=access_denied&error_description=no%1b[31m&state={}", state(&started));
         let Err(Callback::Refused(refusal)) = started.pending.check(&query) else {
             panic!("{query}")
         };
@@ -443,10 +376,7 @@ mod tests {
     #[test]
     fn the_code_is_exchanged_with_its_verifier_and_redirect_uri() {
         let started = begun(false, 1);
-        let returned = started
-            .pending
-            .check(&format!("code=c&state={}", state(&started)))
-            .unwrap();
+        let returned = started.pending.check(&format!("code=c&state={}", state(&started))).unwrap();
         let verifier = pkce::pair(&[1; 32]).0;
         let expected = [
             ("grant_type", "authorization_code"),
@@ -460,18 +390,9 @@ mod tests {
     #[test]
     fn a_client_authenticates_as_the_endpoint_announces() {
         let (id, secret) = (ClientId::new("a:b c").unwrap(), Secret::new("p%ü"));
-        let list = |methods: &[&str]| {
-            methods
-                .iter()
-                .map(|it| (*it).to_owned())
-                .collect::<Vec<_>>()
-        };
+        let list = |methods: &[&str]| methods.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
         let basic = |methods| authenticate(vec![("a", "1")], &id, Some(&secret), &list(methods));
-        for methods in [
-            &[][..],
-            &["client_secret_basic", "client_secret_post"],
-            &["none"],
-        ] {
+        for methods in [&[][..], &["client_secret_basic", "client_secret_post"], &["none"]] {
             let request = basic(methods);
             // `a%3Ab+c:p%25%C3%BC`
             let header = "Basic YSUzQWIrYzpwJTI1JUMzJUJD";
@@ -480,10 +401,7 @@ mod tests {
         }
         let post = basic(&["client_secret_post", "none"]);
         assert!(post.authorization.is_none());
-        assert_eq!(
-            post.body.expose(),
-            "a=1&client_id=a%3Ab+c&client_secret=p%25%C3%BC"
-        );
+        assert_eq!(post.body.expose(), "a=1&client_id=a%3Ab+c&client_secret=p%25%C3%BC");
         let public = authenticate(vec![("a", "1")], &id, None, &list(&["client_secret_basic"]));
         assert!(public.authorization.is_none());
         assert_eq!(public.body.expose(), "a=1&client_id=a%3Ab+c");

@@ -85,10 +85,7 @@ mod tests {
         assert_eq!(accept(&Secret::new("ööööööö")), Err(Unfit::TooShort));
         assert_eq!(accept(&Secret::new("öööööööö")), Ok(()));
         // Eight code points, but four characters in NFC.
-        assert_eq!(
-            accept(&Secret::new("o\u{308}".repeat(4))),
-            Err(Unfit::TooShort)
-        );
+        assert_eq!(accept(&Secret::new("o\u{308}".repeat(4))), Err(Unfit::TooShort));
     }
 
     /// Row L11: the normalization is NFC, and a NUL is kept.

@@ -68,18 +68,8 @@ mod tests {
     fn another_verifier_does_not() {
         let (verifier, challenge) = pair(&[9; 32]);
         let longer = format!("{}\n", verifier.expose());
-        for wrong in [
-            "",
-            "x",
-            &challenge.to_string(),
-            &longer,
-            &"a".repeat(42),
-            &"a".repeat(129),
-        ] {
-            assert_eq!(
-                challenge.verify(&Secret::new(wrong)),
-                Err(Denied::VerifierMismatch)
-            );
+        for wrong in ["", "x", &challenge.to_string(), &longer, &"a".repeat(42), &"a".repeat(129)] {
+            assert_eq!(challenge.verify(&Secret::new(wrong)), Err(Denied::VerifierMismatch));
         }
     }
 
@@ -87,21 +77,11 @@ mod tests {
     #[test]
     fn a_challenge_is_43_characters_of_base64url() {
         let good = pair(&[9; 32]).1.to_string();
-        for bad in [
-            &good[..42],
-            &format!("{good}A"),
-            &"A".repeat(129),
-            &format!("{}=", &good[..42]),
-        ] {
-            assert_eq!(
-                Challenge::parse(bad),
-                Err(Denied::ChallengeMalformed),
-                "{bad}"
-            );
+        for bad in
+            [&good[..42], &format!("{good}A"), &"A".repeat(129), &format!("{}=", &good[..42])]
+        {
+            assert_eq!(Challenge::parse(bad), Err(Denied::ChallengeMalformed), "{bad}");
         }
-        assert_eq!(
-            Challenge::parse(&format!("+{}", &good[1..])),
-            Err(Denied::ChallengeMalformed)
-        );
+        assert_eq!(Challenge::parse(&format!("+{}", &good[1..])), Err(Denied::ChallengeMalformed));
     }
 }

@@ -187,11 +187,7 @@ impl Terms {
 
     /// How long a grant lives at most, from its first access token on.
     pub(crate) fn grant(&self) -> Duration {
-        if self.goes_on() {
-            self.refresh_cap
-        } else {
-            self.access_token
-        }
+        if self.goes_on() { self.refresh_cap } else { self.access_token }
     }
 }
 
@@ -289,48 +285,27 @@ mod tests {
         let policy = Policy::default();
         assert!(policy.terms(&public()).rotates);
         assert!(!policy.terms(&web()).rotates);
-        let never = Client {
-            rotate: Some(Rotate::Never),
-            ..public()
-        };
+        let never = Client { rotate: Some(Rotate::Never), ..public() };
         assert!(!policy.terms(&never).rotates);
         assert_eq!(policy.terms(&never).live, 64);
     }
 
     #[test]
     fn no_client_outlives_the_providers_cap() {
-        let own = ClientLifetimes {
-            refresh_cap: Some(u64::MAX),
-            ..ClientLifetimes::default()
-        };
+        let own = ClientLifetimes { refresh_cap: Some(u64::MAX), ..ClientLifetimes::default() };
         let policy = Policy::default();
-        let terms = policy.terms(&Client {
-            lifetimes: own,
-            ..web()
-        });
+        let terms = policy.terms(&Client { lifetimes: own, ..web() });
         assert_eq!(terms.refresh_cap, policy.lifetimes.refresh_cap);
     }
 
     #[test]
     fn a_clients_lifetimes_go_before_the_providers() {
-        let own = ClientLifetimes {
-            access_token: Some(5),
-            ..ClientLifetimes::default()
-        };
-        let client = Client {
-            lifetimes: own,
-            ..web()
-        };
+        let own = ClientLifetimes { access_token: Some(5), ..ClientLifetimes::default() };
+        let client = Client { lifetimes: own, ..web() };
         let policy = Policy::default();
         assert_eq!(policy.terms(&client).access_token, Duration::from_secs(5));
-        assert_eq!(
-            policy.terms_of_client_itself(&client).access_token,
-            Duration::from_secs(5)
-        );
-        assert_eq!(
-            policy.terms_of_client_itself(&web()).access_token,
-            Duration::from_mins(5)
-        );
+        assert_eq!(policy.terms_of_client_itself(&client).access_token, Duration::from_secs(5));
+        assert_eq!(policy.terms_of_client_itself(&web()).access_token, Duration::from_mins(5));
     }
 
     /// Else a token could outlive the mark that its subject was deleted, or the key that opens it.
@@ -342,10 +317,7 @@ mod tests {
             refresh_cap: Some(u64::MAX),
             ..ClientLifetimes::default()
         };
-        let client = Client {
-            lifetimes: own,
-            ..web()
-        };
+        let client = Client { lifetimes: own, ..web() };
         let of_users = policy.terms(&client);
         assert_eq!(of_users.refresh_cap, policy.longest());
         assert_eq!(of_users.access_token, policy.longest());
@@ -356,10 +328,8 @@ mod tests {
     /// T24: a type that nobody is offered, and one that this client is not registered for.
     #[test]
     fn a_grant_type_must_be_on_offer_and_the_clients() {
-        let no_password = Policy {
-            grant_types: vec![GrantType::AuthorizationCode],
-            ..Policy::default()
-        };
+        let no_password =
+            Policy { grant_types: vec![GrantType::AuthorizationCode], ..Policy::default() };
         assert_eq!(
             no_password.check_grant_type(&web(), GrantType::Password),
             Err(Denied::GrantUnsupported)
@@ -369,28 +339,16 @@ mod tests {
             policy.check_grant_type(&web(), GrantType::ClientCredentials),
             Err(Denied::GrantNotAllowed)
         );
-        assert_eq!(
-            policy.check_grant_type(&web(), GrantType::AuthorizationCode),
-            Ok(())
-        );
+        assert_eq!(policy.check_grant_type(&web(), GrantType::AuthorizationCode), Ok(()));
     }
 
     #[test]
     fn an_unknown_scope_is_refused_or_dropped_by_setting() {
         let asked: Scope = "profile admin".parse().unwrap();
         let policy = Policy::default();
-        assert_eq!(
-            policy.scope(&web(), Some(&asked)),
-            Err(Denied::ScopeNotAllowed)
-        );
-        let drops = Policy {
-            unknown_scope: UnknownScope::Drop,
-            ..policy
-        };
-        assert_eq!(
-            drops.scope(&web(), Some(&asked)).unwrap().as_str(),
-            "profile"
-        );
+        assert_eq!(policy.scope(&web(), Some(&asked)), Err(Denied::ScopeNotAllowed));
+        let drops = Policy { unknown_scope: UnknownScope::Drop, ..policy };
+        assert_eq!(drops.scope(&web(), Some(&asked)).unwrap().as_str(), "profile");
         assert_eq!(drops.scope(&web(), None).unwrap(), web().scope);
     }
 }

@@ -86,10 +86,7 @@ impl TryFrom<String> for Scope {
 
     /// As it stands in a record, where a union may name more than [`MAX_TOKENS`].
     fn try_from(value: String) -> Result<Self, Denied> {
-        if value
-            .split(' ')
-            .all(|token| token.is_empty() || is_token(token))
-        {
+        if value.split(' ').all(|token| token.is_empty() || is_token(token)) {
             Ok(value.split(' ').collect())
         } else {
             Err(Denied::ScopeMalformed)
@@ -111,10 +108,7 @@ impl fmt::Display for Scope {
 
 /// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`.
 fn is_token(token: &str) -> bool {
-    !token.is_empty()
-        && token
-            .bytes()
-            .all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+    !token.is_empty() && token.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
 #[cfg(test)]
@@ -137,10 +131,7 @@ mod tests {
         for bad in ["a\"", "a\\", "ä", "a\tb", "a\n"] {
             assert_eq!(bad.parse::<Scope>(), Err(Denied::ScopeMalformed), "{bad:?}");
         }
-        let many = (0..=MAX_TOKENS)
-            .map(|n| n.to_string())
-            .collect::<Vec<_>>()
-            .join(" ");
+        let many = (0..=MAX_TOKENS).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         assert_eq!(many.parse::<Scope>(), Err(Denied::ScopeMalformed));
     }
 

@@ -111,8 +111,7 @@ impl Kept {
 
     /// The record after the provider was told of these.
     pub fn told(mut self, told: &[Farewell]) -> Self {
-        self.farewells
-            .retain(|it| !told.iter().any(|done| done.token.matches(&it.token)));
+        self.farewells.retain(|it| !told.iter().any(|done| done.token.matches(&it.token)));
         self
     }
 
@@ -127,26 +126,15 @@ impl Kept {
 
     /// The record of the state after this one.
     fn after(&self, tokens: Option<Tokens>) -> Self {
-        let generation = Generation {
-            number: self.generation.number + 1,
-            ..self.generation
-        };
-        Self {
-            generation,
-            tokens,
-            attempt: None,
-            hold: None,
-            ..self.clone()
-        }
+        let generation = Generation { number: self.generation.number + 1, ..self.generation };
+        Self { generation, tokens, attempt: None, hold: None, ..self.clone() }
     }
 
     /// The record after signing out: no tokens, but the one to revoke until the provider was told.
     fn left(&self, ends_sign_in: bool) -> Self {
         let mut left = self.after(None);
-        let farewell = |tokens: &Tokens| Farewell {
-            token: tokens.line_token().clone(),
-            ends_sign_in,
-        };
+        let farewell =
+            |tokens: &Tokens| Farewell { token: tokens.line_token().clone(), ends_sign_in };
         left.farewells.extend(self.tokens.as_ref().map(farewell));
         left
     }
@@ -181,9 +169,9 @@ impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             Self::NUMBER => Ok(Self),
-            _ => Err(D::Error::custom(
-                "the session was written by another release of this program",
-            )),
+            _ => {
+                Err(D::Error::custom("the session was written by another release of this program"))
+            }
         }
     }
 }
@@ -226,9 +214,7 @@ enum Life {
 impl Tokens {
     /// From the answer to a sign-in that was sent at `since` and asked for `asked`.
     pub fn of_login(answer: TokenResponse, asked: Option<&Scope>, since: Timestamp) -> Self {
-        let renewal = answer
-            .refresh_token
-            .map_or(Renewal::No, Renewal::RefreshToken);
+        let renewal = answer.refresh_token.map_or(Renewal::No, Renewal::RefreshToken);
         Self {
             access: answer.access_token,
             since,
@@ -242,10 +228,7 @@ impl Tokens {
     /// [RFC 6749 §4.4.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.4.3) bars, is not used.
     pub fn of_client(answer: TokenResponse, asked: Option<&Scope>, since: Timestamp) -> Self {
         let renewal = Renewal::ClientCredentials(asked.cloned());
-        Self {
-            renewal,
-            ..Self::of_login(answer, asked, since)
-        }
+        Self { renewal, ..Self::of_login(answer, asked, since) }
     }
 
     /// From the answer to a renewal: what it leaves out stays as it was.
@@ -406,10 +389,7 @@ impl Session {
                 kept.farewells.clone_from(&found.farewells);
             }
         }
-        Self {
-            unkept: true,
-            ..Self::of(kept)
-        }
+        Self { unkept: true, ..Self::of(kept) }
     }
 
     /// The session that a place holds; `None` when it is another client's or nobody is signed in.
@@ -418,14 +398,7 @@ impl Session {
     }
 
     fn of(kept: Kept) -> Self {
-        Self {
-            kept,
-            unkept: false,
-            offline: None,
-            out: None,
-            pause: None,
-            spurned: None,
-        }
+        Self { kept, unkept: false, offline: None, out: None, pause: None, spurned: None }
     }
 
     /// What to do before a request.
@@ -460,9 +433,7 @@ impl Session {
             }
             return false;
         }
-        !self
-            .spurned
-            .is_some_and(|at| at <= now && now.since(at) < SPURNED)
+        !self.spurned.is_some_and(|at| at <= now && now.since(at) < SPURNED)
     }
 
     /// The renewed token was refused too: the fault lies with the API, and refreshing again would not mend it.
@@ -546,10 +517,7 @@ impl Session {
         let own = self.out != Some(Out::Replaced);
         self.kept = self.kept.left(ends_sign_in);
         self.out.get_or_insert(Out::Left);
-        Leaving {
-            write: own.then(|| self.kept.clone()),
-            farewells: self.kept.farewells.clone(),
-        }
+        Leaving { write: own.then(|| self.kept.clone()), farewells: self.kept.farewells.clone() }
     }
 
     /// Takes what another program left in the place, where it is newer than what memory holds.
@@ -598,10 +566,7 @@ mod tests {
     }
 
     fn owner() -> Owner {
-        Owner {
-            issuer: "https://id.example".into(),
-            client_id: ClientId::new("cli").unwrap(),
-        }
+        Owner { issuer: "https://id.example".into(), client_id: ClientId::new("cli").unwrap() }
     }
 
     fn line(n: u8) -> Version {
@@ -650,11 +615,7 @@ mod tests {
             (Some(u64::MAX), 9_999_999, "use at0"),
             (None, 9_999_999, "use at0"),
         ] {
-            assert_eq!(
-                next(&session(life, Some("rt0")), at(secs)),
-                then,
-                "{life:?} {secs}"
-            );
+            assert_eq!(next(&session(life, Some("rt0")), at(secs)), then, "{life:?} {secs}");
         }
     }
 
@@ -679,10 +640,7 @@ mod tests {
     fn a_refused_token_is_renewed_once_and_not_again_and_again() {
         let mut session = session(Some(600), Some("rt0"));
         assert!(session.retries(&"at0".into(), at(1)));
-        assert!(
-            session.retries(&"older".into(), at(1)),
-            "there is a newer one already"
-        );
+        assert!(session.retries(&"older".into(), at(1)), "there is a newer one already");
         session.spurn(at(1));
         assert!(!session.retries(&"at0".into(), at(60)));
         assert!(session.retries(&"at0".into(), at(61)));
@@ -693,10 +651,7 @@ mod tests {
         let text = serde_json::to_string(session(Some(600), Some("rt0")).kept()).unwrap();
         let kept: Kept = serde_json::from_str(&text).unwrap();
         assert_eq!(serde_json::to_string(&kept).unwrap(), text);
-        assert_eq!(
-            next(&Session::restore(kept, &owner()).unwrap(), at(1)),
-            "use at0"
-        );
+        assert_eq!(next(&Session::restore(kept, &owner()).unwrap(), at(1)), "use at0");
         let newer = text.replace("\"v\":1", "\"v\":2");
         assert!(serde_json::from_str::<Kept>(&newer).is_err());
     }
@@ -704,15 +659,9 @@ mod tests {
     #[test]
     fn another_clients_or_issuers_session_is_not_restored() {
         let kept = session(None, Some("rt0")).kept().clone();
-        let other = Owner {
-            client_id: ClientId::new("other").unwrap(),
-            ..owner()
-        };
+        let other = Owner { client_id: ClientId::new("other").unwrap(), ..owner() };
         assert!(Session::restore(kept.clone(), &other).is_none());
-        let other = Owner {
-            issuer: "https://evil.test".into(),
-            ..owner()
-        };
+        let other = Owner { issuer: "https://evil.test".into(), ..owner() };
         assert!(Session::restore(kept, &other).is_none());
     }
 
@@ -738,9 +687,7 @@ mod tests {
         assert_eq!(leaving.write.unwrap().generation().number, 6);
 
         let tokens = Tokens::of_login(answer("at9", None, Some("rt9")), None, at(1));
-        let other = Session::begin(owner(), line(2), tokens, None)
-            .kept()
-            .clone();
+        let other = Session::begin(owner(), line(2), tokens, None).kept().clone();
         let leaving = session(Some(600), Some("rt0")).leave(Some(other), true);
         assert_eq!(leaving.farewells[0].token.expose(), "rt0");
         assert!(leaving.write.is_none());

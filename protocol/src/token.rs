@@ -52,11 +52,7 @@ pub struct TokenResponse {
     /// How to present it.
     pub token_type: TokenType,
     /// Seconds that the access token lives, counted from the answer.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "seconds"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seconds")]
     pub expires_in: Option<u64>,
     /// The refresh token. Absent in the answer to a refresh, the one that was sent goes on
     /// ([§6](https://www.rfc-editor.org/rfc/rfc6749#section-6)).
@@ -86,10 +82,7 @@ impl ErrorResponse {
     pub fn printable(&self) -> Self {
         Self {
             error: clean(&self.error).into(),
-            error_description: self
-                .error_description
-                .as_deref()
-                .map(|text| clean(text).into()),
+            error_description: self.error_description.as_deref().map(|text| clean(text).into()),
         }
     }
 }
@@ -110,10 +103,7 @@ impl From<&Denied> for ErrorResponse {
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            error,
-            error_description,
-        } = self.printable();
+        let Self { error, error_description } = self.printable();
         f.write_str(&error)?;
         if let Some(description) = error_description {
             write!(f, ": {description}")?;
@@ -124,10 +114,7 @@ impl fmt::Display for ErrorResponse {
 
 /// The characters `%x20-21 / %x23-5B / %x5D-7E`.
 fn clean(text: &str) -> String {
-    text.chars()
-        .filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\'))
-        .take(200)
-        .collect()
+    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).take(200).collect()
 }
 
 /// Seconds, also as providers write them that do not keep to a JSON integer: `"3600"`, `3600.0`.
@@ -162,10 +149,7 @@ impl de::Visitor<'_> for Seconds {
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
-        value
-            .parse()
-            .map(Some)
-            .map_err(|_| E::custom("not a number of seconds"))
+        value.parse().map(Some).map_err(|_| E::custom("not a number of seconds"))
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
@@ -224,18 +208,12 @@ mod tests {
     #[test]
     fn a_refusal_names_the_parameter_and_shows_no_control_characters() {
         let ours = ErrorResponse::from(&Denied::ParameterTwice("scope"));
-        assert_eq!(
-            ours.to_string(),
-            "invalid_request: scope is given more than once"
-        );
+        assert_eq!(ours.to_string(), "invalid_request: scope is given more than once");
         let theirs = ErrorResponse {
             error: "bad\x1b[2J".into(),
             error_description: Some(format!("<\"ü\n{}", "x".repeat(999)).into()),
         };
         let shown = theirs.to_string();
-        assert!(
-            shown.starts_with("bad[2J: <xxx") && shown.len() < 420,
-            "{shown}"
-        );
+        assert!(shown.starts_with("bad[2J: <xxx") && shown.len() < 420, "{shown}");
     }
 }

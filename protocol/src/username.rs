@@ -59,14 +59,7 @@ mod tests {
     /// Row L10: no spelling adds attempts.
     #[test]
     fn spellings_of_a_name_are_one_name() {
-        for name in [
-            "alice",
-            "Alice",
-            " alice ",
-            "ALICE\u{3000}",
-            "ａｌｉｃｅ",
-            "\u{212b}",
-        ] {
+        for name in ["alice", "Alice", " alice ", "ALICE\u{3000}", "ａｌｉｃｅ", "\u{212b}"] {
             let spelled = Username::new(name).unwrap();
             let expected = if name == "\u{212b}" { "å" } else { "alice" };
             assert_eq!(spelled.as_str(), expected, "{name:?}");

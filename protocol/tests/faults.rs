@@ -24,42 +24,18 @@ pub(crate) struct Fault {
 }
 
 const fn wrong_step(name: &'static str, step: Step, bounds: Bounds, breaks: Invariant) -> Fault {
-    let rules = Rules {
-        step,
-        ..Rules::REAL
-    };
-    Fault {
-        name,
-        rules,
-        bounds,
-        breaks,
-    }
+    let rules = Rules { step, ..Rules::REAL };
+    Fault { name, rules, bounds, breaks }
 }
 
 const fn wrong_client(name: &'static str, client: Habits) -> Fault {
-    let rules = Rules {
-        client,
-        ..Rules::REAL
-    };
-    Fault {
-        name,
-        rules,
-        bounds: LOST,
-        breaks: Invariant::HonestIsServed,
-    }
+    let rules = Rules { client, ..Rules::REAL };
+    Fault { name, rules, bounds: LOST, breaks: Invariant::HonestIsServed }
 }
 
 const fn wrong_swap(bounds: Bounds, breaks: Invariant) -> Fault {
-    let rules = Rules {
-        swap: select_then_update,
-        ..Rules::REAL
-    };
-    Fault {
-        name: "select then update",
-        rules,
-        bounds,
-        breaks,
-    }
+    let rules = Rules { swap: select_then_update, ..Rules::REAL };
+    Fault { name: "select then update", rules, bounds, breaks }
 }
 
 /// Every fault that must be found.
@@ -68,20 +44,13 @@ pub(crate) const ALL: &[Fault] = &[
     wrong_swap(SIGN_OUT, Invariant::RevokedIsDead),
     Fault {
         name: "own write is a replay",
-        rules: Rules {
-            swap: own_write_is_a_conflict,
-            knows_own: false,
-            ..Rules::REAL
-        },
+        rules: Rules { swap: own_write_is_a_conflict, knows_own: false, ..Rules::REAL },
         bounds: LOST_CODE,
         breaks: Invariant::HonestIsServed,
     },
     Fault {
         name: "a decision made anew goes by an old clock",
-        rules: Rules {
-            reads_clock: false,
-            ..Rules::REAL
-        },
+        rules: Rules { reads_clock: false, ..Rules::REAL },
         bounds: LOST,
         breaks: Invariant::HonestIsServed,
     },
@@ -97,30 +66,15 @@ pub(crate) const ALL: &[Fault] = &[
         LOST_CODE,
         Invariant::HonestIsServed,
     ),
-    wrong_step(
-        "a code works again",
-        code_works_again,
-        CODE,
-        Invariant::CodeOnce,
-    ),
+    wrong_step("a code works again", code_works_again, CODE, Invariant::CodeOnce),
     wrong_step(
         "a replayed code is only refused",
         code_replay_is_only_refused,
         CODE,
         Invariant::CodeOnce,
     ),
-    wrong_step(
-        "grace for any generation",
-        grace_for_any_generation,
-        THEFT,
-        Invariant::OneHead,
-    ),
-    wrong_step(
-        "grace without an end",
-        grace_without_end,
-        THEFT,
-        Invariant::OneHead,
-    ),
+    wrong_step("grace for any generation", grace_for_any_generation, THEFT, Invariant::OneHead),
+    wrong_step("grace without an end", grace_without_end, THEFT, Invariant::OneHead),
     wrong_step("no grace", no_grace, LOST, Invariant::HonestIsServed),
     wrong_step(
         "a repeat does not restart the leeway",
@@ -128,12 +82,7 @@ pub(crate) const ALL: &[Fault] = &[
         LOST,
         Invariant::HonestIsServed,
     ),
-    wrong_step(
-        "a seen head is replaced",
-        seen_is_forgotten,
-        THEFT,
-        Invariant::OneHead,
-    ),
+    wrong_step("a seen head is replaced", seen_is_forgotten, THEFT, Invariant::OneHead),
     wrong_step(
         "any access token marks the head as seen",
         any_access_is_seen,
@@ -146,71 +95,35 @@ pub(crate) const ALL: &[Fault] = &[
         THEFT,
         Invariant::ThiefEndsEmptyHanded,
     ),
-    wrong_step(
-        "an unseen head lives on",
-        replaced_head_lives_on,
-        THEFT,
-        Invariant::OneHead,
-    ),
+    wrong_step("an unseen head lives on", replaced_head_lives_on, THEFT, Invariant::OneHead),
     wrong_step(
         "a replay is only refused",
         replay_is_only_refused,
         THEFT,
         Invariant::ThiefEndsEmptyHanded,
     ),
-    wrong_step(
-        "a refresh moves the cap",
-        refresh_moves_the_cap,
-        ENDING,
-        Invariant::CapHolds,
-    ),
+    wrong_step("a refresh moves the cap", refresh_moves_the_cap, ENDING, Invariant::CapHolds),
     wrong_step(
         "an access token outlives the cap",
         access_outlives_the_cap,
         ENDING,
         Invariant::CapHolds,
     ),
-    wrong_step(
-        "an idle line goes on",
-        idle_goes_on,
-        ENDING,
-        Invariant::CapHolds,
-    ),
-    wrong_client(
-        "it uses what it has not kept",
-        Habits {
-            keeps_first: false,
-            ..Habits::HONEST
-        },
-    ),
+    wrong_step("an idle line goes on", idle_goes_on, ENDING, Invariant::CapHolds),
+    wrong_client("it uses what it has not kept", Habits { keeps_first: false, ..Habits::HONEST }),
     wrong_client(
         "it goes on while an earlier attempt may still arrive",
-        Habits {
-            waits: false,
-            ..Habits::HONEST
-        },
+        Habits { waits: false, ..Habits::HONEST },
     ),
     wrong_client(
         "it takes the answer of an attempt that it gave up",
-        Habits {
-            hangs_up: false,
-            ..Habits::HONEST
-        },
+        Habits { hangs_up: false, ..Habits::HONEST },
     ),
     wrong_client(
         "a request of it arrives as late as the leeway",
-        Habits {
-            prompt: false,
-            ..Habits::HONEST
-        },
+        Habits { prompt: false, ..Habits::HONEST },
     ),
-    wrong_client(
-        "its storage goes back in time",
-        Habits {
-            remembers: false,
-            ..Habits::HONEST
-        },
-    ),
+    wrong_client("its storage goes back in time", Habits { remembers: false, ..Habits::HONEST }),
 ];
 
 /// As an engine without a compare-and-swap.
@@ -351,10 +264,7 @@ fn grace_without_end(grant: &Grant, input: Input<'_>, terms: &Terms, now: Timest
 }
 
 fn no_grace(grant: &Grant, input: Input<'_>, terms: &Terms, now: Timestamp) -> Stepped {
-    let terms = Terms {
-        leeway: std::time::Duration::ZERO,
-        ..terms.clone()
-    };
+    let terms = Terms { leeway: std::time::Duration::ZERO, ..terms.clone() };
     step(grant, input, &terms, now)
 }
 
@@ -377,12 +287,7 @@ fn repeat_restarts_nothing(
 }
 
 fn seen_is_forgotten(grant: &Grant, input: Input<'_>, terms: &Terms, now: Timestamp) -> Stepped {
-    step(
-        &with_line(grant, |line| line.seen = false),
-        input,
-        terms,
-        now,
-    )
+    step(&with_line(grant, |line| line.seen = false), input, terms, now)
 }
 
 fn any_access_is_seen(grant: &Grant, input: Input<'_>, terms: &Terms, now: Timestamp) -> Stepped {
@@ -418,9 +323,7 @@ fn replaced_head_lives_on(
 ) -> Stepped {
     let generation = shown(&input);
     let forked = with_line(grant, |line| {
-        let is_replaced = line
-            .previous
-            .is_some_and(|previous| previous + 1 < line.head);
+        let is_replaced = line.previous.is_some_and(|previous| previous + 1 < line.head);
         if is_replaced && generation.map(|shown| shown + 1) == Some(line.head) {
             line.previous = generation;
             line.seen = false;
@@ -439,10 +342,7 @@ fn refresh_moves_the_cap(
         Input::Refresh(_) if now < grant.cap => grant.cap.max(now + terms.refresh_cap),
         _ => grant.cap,
     };
-    let longer = Grant {
-        cap: later,
-        ..grant.clone()
-    };
+    let longer = Grant { cap: later, ..grant.clone() };
     step(&longer, input, terms, now)
 }
 

@@ -35,27 +35,14 @@ const HONEST: Bounds = Bounds {
 };
 
 /// The same with a thief who tries everything.
-const ROBBED: Bounds = Bounds {
-    thefts: 14,
-    wild: true,
-    ..HONEST
-};
+const ROBBED: Bounds = Bounds { thefts: 14, wild: true, ..HONEST };
 
 /// A code, and all that comes of it, in two hands.
-const SHARED_CODE: Bounds = Bounds {
-    start: Start::Code,
-    sign_out: true,
-    ..ROBBED
-};
+const SHARED_CODE: Bounds = Bounds { start: Start::Code, sign_out: true, ..ROBBED };
 
 /// A line that is soon over.
-const BRIEF: Bounds = Bounds {
-    life: Life::Short,
-    seconds: 8,
-    jumps: &[1, 1, 1, -1],
-    thefts: 3,
-    ..ROBBED
-};
+const BRIEF: Bounds =
+    Bounds { life: Life::Short, seconds: 8, jumps: &[1, 1, 1, -1], thefts: 3, ..ROBBED };
 
 /// What went wrong, and what led to it.
 #[derive(Debug)]
@@ -114,11 +101,7 @@ fn picks() -> impl Strategy<Value = Vec<u16>> {
 }
 
 fn config(cases: u32) -> Config {
-    Config {
-        cases,
-        failure_persistence: None,
-        ..Config::default()
-    }
+    Config { cases, failure_persistence: None, ..Config::default() }
 }
 
 /// Runs the world at random; what was seen to happen.
@@ -139,19 +122,13 @@ fn stands(bounds: &Bounds) -> Witness {
 #[test]
 fn an_honest_client_is_served_in_whatever_order_things_happen() {
     let seen = stands(&HONEST);
-    assert!(
-        seen.repeated && seen.replaced && seen.recognized,
-        "{seen:?}"
-    );
+    assert!(seen.repeated && seen.replaced && seen.recognized, "{seen:?}");
 }
 
 #[test]
 fn a_thief_gains_nothing_in_whatever_order_things_happen() {
     let seen = stands(&ROBBED);
-    assert!(
-        seen.repeated && seen.replaced && seen.recognized,
-        "{seen:?}"
-    );
+    assert!(seen.repeated && seen.replaced && seen.recognized, "{seen:?}");
 }
 
 #[test]
@@ -178,14 +155,8 @@ fn shows(fault: &Fault) -> bool {
         (_, 0) => HONEST,
         _ => ROBBED,
     };
-    let bounds = Bounds {
-        start: fault.bounds.start,
-        ..wide
-    };
-    let config = Config {
-        max_shrink_iters: 0,
-        ..config(RUNS_TO_FIND)
-    };
+    let bounds = Bounds { start: fault.bounds.start, ..wide };
+    let config = Config { max_shrink_iters: 0, ..config(RUNS_TO_FIND) };
     let same_each_time = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, same_each_time);
     let outcome = runner.run(&picks(), |picks| {

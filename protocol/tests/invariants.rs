@@ -118,9 +118,7 @@ impl Onlooker<'_> {
     fn is_alone_once_seen(&self) -> bool {
         let (grant, now, newest) = (self.grant(), self.world.now, self.world.past.newest);
         let later = now.max(self.world.past.handed_out) + LEEWAY;
-        let of_head = live(grant)
-            .iter()
-            .filter(|access| access.generation == newest);
+        let of_head = live(grant).iter().filter(|access| access.generation == newest);
         let mut of_head = of_head.filter(|access| grant.access(access.number, at(now)).is_ok());
         of_head.all(|access| {
             let used = self.suppose(grant, Shown::Access(access.number), now);

@@ -37,29 +37,15 @@ const NOTHING: Bounds = Bounds {
 };
 
 /// A code and two who have it, and a store that loses its answers.
-pub(crate) const CODE: Bounds = Bounds {
-    start: Start::Code,
-    thefts: 2,
-    lost_writes: 1,
-    races: true,
-    ..NOTHING
-};
+pub(crate) const CODE: Bounds =
+    Bounds { start: Start::Code, thefts: 2, lost_writes: 1, races: true, ..NOTHING };
 
 /// A sign-out among refreshes of both.
-pub(crate) const SIGN_OUT: Bounds = Bounds {
-    refreshes: 1,
-    thefts: 1,
-    sign_out: true,
-    races: true,
-    ..NOTHING
-};
+pub(crate) const SIGN_OUT: Bounds =
+    Bounds { refreshes: 1, thefts: 1, sign_out: true, races: true, ..NOTHING };
 
 /// An honest client alone with a network and a store that lose its answers.
-pub(crate) const LOST: Bounds = Bounds {
-    refreshes: 4,
-    lost_writes: 1,
-    ..NOTHING
-};
+pub(crate) const LOST: Bounds = Bounds { refreshes: 4, lost_writes: 1, ..NOTHING };
 
 /// The same from the code on, which somebody else has seen.
 pub(crate) const LOST_CODE: Bounds = Bounds {
@@ -72,20 +58,11 @@ pub(crate) const LOST_CODE: Bounds = Bounds {
 };
 
 /// The same, until the line ends in time.
-pub(crate) const ENDING: Bounds = Bounds {
-    life: Life::Short,
-    seconds: 7,
-    refreshes: 2,
-    sign_out: true,
-    ..NOTHING
-};
+pub(crate) const ENDING: Bounds =
+    Bounds { life: Life::Short, seconds: 7, refreshes: 2, sign_out: true, ..NOTHING };
 
 /// A thief who took the honest client's tokens.
-pub(crate) const THEFT: Bounds = Bounds {
-    refreshes: 2,
-    thefts: 3,
-    ..NOTHING
-};
+pub(crate) const THEFT: Bounds = Bounds { refreshes: 2, thefts: 3, ..NOTHING };
 
 impl Model for Small {
     type State = World;
@@ -128,27 +105,17 @@ fn property(invariant: Invariant) -> Property<Small> {
     Property::always(invariant.name(), condition)
 }
 
-const REPEATED: Witness = ("a repeat is answered", |_, world| {
-    world.past.witness.repeated
-});
-const REPLACED: Witness = ("an unseen head is replaced", |_, world| {
-    world.past.witness.replaced
-});
-const RECOGNIZED: Witness = ("a writer finds its own write", |_, world| {
-    world.past.witness.recognized
-});
+const REPEATED: Witness = ("a repeat is answered", |_, world| world.past.witness.repeated);
+const REPLACED: Witness = ("an unseen head is replaced", |_, world| world.past.witness.replaced);
+const RECOGNIZED: Witness =
+    ("a writer finds its own write", |_, world| world.past.witness.recognized);
 const EXPIRED: Witness = ("a line ends in time", |_, world| world.past.witness.expired);
-const REVOKED: Witness = ("a thief is caught", |_, world| {
-    world.past.revoked && !world.client.signed_out
-});
+const REVOKED: Witness =
+    ("a thief is caught", |_, world| world.past.revoked && !world.client.signed_out);
 
 fn search(bounds: Bounds, witnesses: &'static [Witness]) {
-    let small = Small {
-        rules: Rules::REAL,
-        bounds,
-        invariants: Invariant::ALL.to_vec(),
-        witnesses,
-    };
+    let small =
+        Small { rules: Rules::REAL, bounds, invariants: Invariant::ALL.to_vec(), witnesses };
     let checker = small.checker().threads(2).spawn_bfs().join();
     println!(
         "{} states {} depth {}",
@@ -212,10 +179,7 @@ fn finds(fault: &Fault) -> bool {
     };
     let broken = BTreeSet::from([fault.breaks.name()]);
     let checker = small.checker().threads(2);
-    let checker = checker
-        .finish_when(HasDiscoveries::AllOf(broken))
-        .spawn_bfs()
-        .join();
+    let checker = checker.finish_when(HasDiscoveries::AllOf(broken)).spawn_bfs().join();
     println!("{}: {} states", fault.name, checker.unique_state_count());
     checker.discovery(fault.breaks.name()).is_some()
 }

@@ -119,10 +119,7 @@ fn client() -> ClientId {
 }
 
 fn owner() -> Owner {
-    Owner {
-        issuer: "https://id.example".into(),
-        client_id: client(),
-    }
+    Owner { issuer: "https://id.example".into(), client_id: client() }
 }
 
 impl World {
@@ -152,10 +149,7 @@ impl World {
         let (grant, issued) = Grant::active(terminus, Salt::from_bytes([0; 16]), &terms, now);
         let tokens = Tokens::of_login(response(&issued, now), None, now);
         let session = Session::begin(owner(), Version::from_bytes([1; 16]), tokens, None);
-        let programs = (0..PROGRAMS).map(|_| Program {
-            session: None,
-            busy: Busy::No,
-        });
+        let programs = (0..PROGRAMS).map(|_| Program { session: None, busy: Busy::No });
         Self {
             grant,
             terms,
@@ -248,42 +242,25 @@ impl World {
 
     fn send(&mut self, program: usize, exchange: Exchange) {
         self.attempts += 1;
-        let Request::RefreshToken(token) = exchange.request().clone() else {
-            unreachable!()
-        };
+        let Request::RefreshToken(token) = exchange.request().clone() else { unreachable!() };
         let (attempt, sent, at) = (self.attempts, self.clock(), self.now);
-        self.on_its_way.push(OnItsWay {
-            attempt,
-            sent: self.now,
-            token,
-        });
-        self.programs[program].busy = Busy::Asking {
-            exchange,
-            attempt,
-            sent,
-            at,
-            answer: None,
-        };
+        self.on_its_way.push(OnItsWay { attempt, sent: self.now, token });
+        self.programs[program].busy = Busy::Asking { exchange, attempt, sent, at, answer: None };
     }
 
     fn carry_out(&mut self, nth: usize) {
         let now = self.now;
-        self.on_its_way
-            .retain(|request| now.since(request.sent) <= PROMPT);
+        self.on_its_way.retain(|request| now.since(request.sent) <= PROMPT);
         if nth >= self.on_its_way.len() {
             return;
         }
-        let OnItsWay {
-            attempt: number,
-            token,
-            ..
-        } = self.on_its_way.remove(nth);
+        let OnItsWay { attempt: number, token, .. } = self.on_its_way.remove(nth);
         let result = self.decide(&token);
         for program in &mut self.programs {
             match &mut program.busy {
-                Busy::Asking {
-                    attempt, answer, ..
-                } if *attempt == number => *answer = Some(result.clone()),
+                Busy::Asking { attempt, answer, .. } if *attempt == number => {
+                    *answer = Some(result.clone())
+                }
                 _ => {}
             }
         }
@@ -292,11 +269,7 @@ impl World {
     fn decide(&mut self, token: &Secret) -> Answer {
         let generation = token.expose().strip_prefix("rt").unwrap().parse().unwrap();
         let client = client();
-        let refresh = Refresh {
-            client: &client,
-            generation,
-            scope: None,
-        };
+        let refresh = Refresh { client: &client, generation, scope: None };
         match step(&self.grant, Input::Refresh(refresh), &self.terms, self.now) {
             Ok((grant, Output::Issued(issued))) => {
                 self.grant = grant;
@@ -313,12 +286,7 @@ impl World {
     fn deliver(&mut self, program: usize, kept: bool) {
         let busy = std::mem::replace(&mut self.programs[program].busy, Busy::No);
         match busy {
-            Busy::Asking {
-                exchange,
-                sent,
-                answer: Some(answer),
-                ..
-            } => {
+            Busy::Asking { exchange, sent, answer: Some(answer), .. } => {
                 self.answered(program, exchange, answer, sent, kept);
             }
             other => self.programs[program].busy = other,
@@ -434,11 +402,7 @@ impl World {
     /// When all is quiet, a program refreshes and has a token that works.
     fn ends_well(mut self) -> bool {
         for program in 0..PROGRAMS {
-            if self.programs[program]
-                .session
-                .as_ref()
-                .is_some_and(|session| !session.is_kept())
-            {
+            if self.programs[program].session.as_ref().is_some_and(|session| !session.is_kept()) {
                 self.pass(2);
                 self.finish(program);
             }
@@ -473,27 +437,18 @@ fn response(issued: &Issued, now: Timestamp) -> TokenResponse {
         access_token: format!("at{}", issued.access.number).into(),
         token_type: TokenType::Bearer,
         expires_in: Some(issued.access.expires.since(now).as_secs()),
-        refresh_token: issued
-            .refresh
-            .map(|generation| format!("rt{generation}").into()),
+        refresh_token: issued.refresh.map(|generation| format!("rt{generation}").into()),
         scope: None,
     }
 }
 
 fn refused() -> Answer {
-    let refusal = ErrorResponse {
-        error: "invalid_grant".into(),
-        error_description: None,
-    };
+    let refusal = ErrorResponse { error: "invalid_grant".into(), error_description: None };
     Answer::Refused(400, refusal)
 }
 
 fn run(runs: u32) -> Result<(), TestError<Vec<Move>>> {
-    let config = Config {
-        cases: runs,
-        failure_persistence: None,
-        ..Config::default()
-    };
+    let config = Config { cases: runs, failure_persistence: None, ..Config::default() };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(config, rng).run(&moves(), |moves| {
         let mut world = World::new(Forgets::Nothing);
@@ -517,28 +472,13 @@ fn our_own_client_is_never_taken_for_a_thief_nor_signed_out_by_accident() {
 #[test]
 fn a_client_that_forgets_a_lost_attempt_is_taken_for_a_thief() {
     use Move::{CarryOut, Cut, Deliver, Kill, Rejected, Resume};
-    let cut = [
-        Rejected(0),
-        Cut(0),
-        Resume(0),
-        CarryOut(1),
-        Deliver(0, true),
-    ];
-    let killed = [
-        Rejected(0),
-        Kill(0),
-        Rejected(0),
-        CarryOut(1),
-        Deliver(0, true),
-    ];
+    let cut = [Rejected(0), Cut(0), Resume(0), CarryOut(1), Deliver(0, true)];
+    let killed = [Rejected(0), Kill(0), Rejected(0), CarryOut(1), Deliver(0, true)];
     let then = [Rejected(1), CarryOut(1), CarryOut(0)];
     for (moves, forgets) in [(cut, Forgets::Hold), (killed, Forgets::Attempt)] {
         let ends = |forgets| {
             let mut world = World::new(forgets);
-            moves
-                .into_iter()
-                .chain(then)
-                .for_each(|one| world.make(one));
+            moves.into_iter().chain(then).for_each(|one| world.make(one));
             world.is_alive()
         };
         assert!(ends(Forgets::Nothing));

@@ -82,13 +82,8 @@ pub(crate) struct Habits {
 }
 
 impl Habits {
-    pub(crate) const HONEST: Self = Self {
-        keeps_first: true,
-        waits: true,
-        hangs_up: true,
-        prompt: true,
-        remembers: true,
-    };
+    pub(crate) const HONEST: Self =
+        Self { keeps_first: true, waits: true, hangs_up: true, prompt: true, remembers: true };
 }
 
 /// As the store promises it: the version is named by the writer, and the same put twice is one.
@@ -430,15 +425,9 @@ impl World {
         let mut world = Self {
             life: bounds.life,
             now: START,
-            record: Record {
-                version: version(0, 0),
-                grant: waiting(bounds.life.terms()).into(),
-            },
+            record: Record { version: version(0, 0), grant: waiting(bounds.life.terms()).into() },
             requests: Vec::new(),
-            client: Client {
-                has_code: true,
-                ..Client::default()
-            },
+            client: Client { has_code: true, ..Client::default() },
             thief: Thief::default(),
             past: Past::default(),
             sent: 0,
@@ -494,22 +483,13 @@ impl World {
         let active = !client.signed_out;
         let choices = [
             (Move::Redeem, client.has_code),
-            (
-                Move::Refresh,
-                active && can_refresh && client.kept.is_some(),
-            ),
+            (Move::Refresh, active && can_refresh && client.kept.is_some()),
             (Move::Keep, client.received.is_some()),
             (Move::Use, active && can_use && !self.is_using()),
-            (
-                Move::GiveUp,
-                client.open.is_some() || client.received.is_some(),
-            ),
+            (Move::GiveUp, client.open.is_some() || client.received.is_some()),
             (Move::TakeLate, self.has_late_answer()),
             (Move::Restore, !habits.remembers && client.before.is_some()),
-            (
-                Move::SignOut,
-                bounds.sign_out && active && client.kept.is_some(),
-            ),
+            (Move::SignOut, bounds.sign_out && active && client.kept.is_some()),
         ];
         let open = choices.into_iter().filter(|(_, open)| *open);
         open.map(|(choice, _)| choice).collect()
@@ -667,10 +647,7 @@ impl World {
     fn refresh(&mut self) {
         if let Some(tokens) = self.client.kept {
             self.client.refreshes += 1;
-            let shown = Shown::Refresh {
-                generation: tokens.generation,
-                narrow: false,
-            };
+            let shown = Shown::Refresh { generation: tokens.generation, narrow: false };
             self.client.open = Some(self.send(Actor::Client, shown));
         }
     }
@@ -678,9 +655,7 @@ impl World {
     fn give_up(&mut self, rules: &Rules) {
         self.client.open = None;
         let answer = self.client.received.take();
-        self.client.late = answer
-            .filter(|_| !rules.client.hangs_up)
-            .or(self.client.late);
+        self.client.late = answer.filter(|_| !rules.client.hangs_up).or(self.client.late);
     }
 
     fn has_late_answer(&self) -> bool {
@@ -706,10 +681,7 @@ impl World {
         let first = request.at.filter(|_| !rules.reads_clock);
         let now = *request.at.insert(first.unwrap_or(self.now));
         let request = request.clone();
-        let drawn = Drawn {
-            request: request.id,
-            knows_own: rules.knows_own,
-        };
+        let drawn = Drawn { request: request.id, knows_own: rules.knows_own };
         let version = version(request.id, request.tries);
         let grant = &self.record.grant;
         let writes: (Version, &dyn OwnWrite) = (version, &drawn);
@@ -724,12 +696,8 @@ impl World {
                 let expected = self.record.version;
                 let grant = grant.into();
                 let record = Record { version, grant };
-                self.requests[place].decided = Some(Decided {
-                    expected,
-                    record,
-                    output,
-                    unanswered: false,
-                });
+                self.requests[place].decided =
+                    Some(Decided { expected, record, output, unanswered: false });
             }
         }
     }
@@ -774,10 +742,7 @@ impl World {
         };
         let request = &self.requests[place];
         let generation = issued.refresh.unwrap_or_default();
-        if let Shown::Refresh {
-            generation: shown, ..
-        } = request.shows
-        {
+        if let Shown::Refresh { generation: shown, .. } = request.shows {
             self.past.witness.repeated |= generation <= self.past.newest;
             self.past.witness.replaced |= shown < self.past.newest && generation > self.past.newest;
         }
@@ -889,10 +854,7 @@ pub(crate) fn suppose(
     life: Life,
     now: u64,
 ) -> Result<(Grant, Output), Denied> {
-    let stranger = Drawn {
-        request: u8::MAX,
-        knows_own: false,
-    };
+    let stranger = Drawn { request: u8::MAX, knows_own: false };
     let writes: (Version, &dyn OwnWrite) = (version(u8::MAX, 0), &stranger);
     present(grant, shown, writes, rules, life, now)
 }

@@ -31,10 +31,7 @@ mod swaps;
 use load::{Load, Report};
 
 fn main() {
-    let arguments: Vec<String> = env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
+    let arguments: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     match arguments.first().map(String::as_str) {
         Some("serve") => server::serve(&arguments[1]),
         _ => measure(&arguments),
@@ -50,20 +47,14 @@ struct Size {
 
 fn measure(arguments: &[String]) {
     let number = |index: usize, default| {
-        arguments
-            .get(index)
-            .map_or(default, |text: &String| text.parse().unwrap())
+        arguments.get(index).map_or(default, |text: &String| text.parse().unwrap())
     };
     let size = Size {
         time: Duration::from_secs(number(0, 3)),
         connections: usize::try_from(number(1, 16)).unwrap(),
     };
     pin(1);
-    println!(
-        "{} connections, {} s each\n",
-        size.connections,
-        size.time.as_secs()
-    );
+    println!("{} connections, {} s each\n", size.connections, size.time.as_secs());
     println!("| what | store | requests/s | p50 µs | p99 µs | of bare |");
     println!("|---|---|---:|---:|---:|---:|");
     let folder = tempfile::tempdir().unwrap();
@@ -74,12 +65,7 @@ fn measure(arguments: &[String]) {
     for store in ["memory:".to_owned(), sqlite(folder.path(), "a")] {
         let server = Server::start(&store, 0);
         let name = store.split(':').next().unwrap();
-        for load in [
-            Load::ClientCredentials,
-            Load::Introspection,
-            Load::Guard,
-            Load::Refresh,
-        ] {
+        for load in [Load::ClientCredentials, Load::Introspection, Load::Guard, Load::Refresh] {
             print_row(load.name(), name, &server.run(load, size), measure.rate);
         }
     }
@@ -94,10 +80,7 @@ fn compare_swaps(folder: &Path, size: Size) {
     );
     println!("|---|---:|---:|");
     for connections in [16, 64] {
-        let size = Size {
-            connections,
-            ..size
-        };
+        let size = Size { connections, ..size };
         let file = folder.join(format!("swaps{connections}"));
         let swaps = Server::start(&format!("swaps:{}", file.display()), 0);
         let bare = swaps.run(Load::Swap, size).rate;
@@ -112,31 +95,16 @@ fn compare_swaps(folder: &Path, size: Size) {
 fn second_process(folder: &Path, size: Size) {
     let store = sqlite(folder, "shared");
     let (first, second) = (Server::start(&store, 0), Server::start(&store, 0));
-    let saturated = first.in_background(
-        Load::Refresh,
-        Size {
-            connections: 64,
-            ..size
-        },
-    );
+    let saturated = first.in_background(Load::Refresh, Size { connections: 64, ..size });
     std::thread::sleep(Duration::from_millis(300));
     let time = size.time.saturating_sub(Duration::from_millis(600));
-    let calm = second.run(
-        Load::Refresh,
-        Size {
-            time,
-            connections: 1,
-        },
-    );
+    let calm = second.run(Load::Refresh, Size { time, connections: 1 });
     let busy = saturated.join().unwrap();
     println!(
         "\nA second process on the SQLite file that the first one saturates ({:.0}/s):",
         busy.rate
     );
-    println!(
-        "one connection, {:.0}/s, p50 {} µs, p99 {} µs",
-        calm.rate, calm.p50, calm.p99
-    );
+    println!("one connection, {:.0}/s, p50 {} µs, p99 {} µs", calm.rate, calm.p50, calm.p99);
 }
 
 fn sqlite(folder: &Path, name: &str) -> String {
@@ -145,10 +113,7 @@ fn sqlite(folder: &Path, name: &str) -> String {
 
 fn print_row(what: &str, store: &str, report: &Report, bare: f64) {
     let Report { rate, p50, p99 } = report;
-    println!(
-        "| {what} | {store} | {rate:.0} | {p50} | {p99} | {:.2} |",
-        rate / bare
-    );
+    println!("| {what} | {store} | {rate:.0} | {p50} | {p99} | {:.2} |", rate / bare);
 }
 
 /// Keeps this process, and the threads that it starts, on one core. Without a second core nothing is pinned.
@@ -173,13 +138,8 @@ impl Server {
             .spawn()
             .unwrap();
         let mut address = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut address)
-            .unwrap();
-        Self {
-            process,
-            address: address.trim().to_owned(),
-        }
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        Self { process, address: address.trim().to_owned() }
     }
 
     fn run(&self, load: Load, size: Size) -> Report {
@@ -214,9 +174,5 @@ fn report(mut micros: Vec<u32>, start: Instant) -> Report {
     };
     #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
     let rate = micros.len() as f64 / start.elapsed().as_secs_f64();
-    Report {
-        rate,
-        p50: at(0.5),
-        p99: at(0.99),
-    }
+    Report { rate, p50: at(0.5), p99: at(0.99) }
 }

@@ -1,10 +1,7 @@
 //! The provider with no HTTP: register an application, a code for a user, a token for the code, whose token is this,
 //! revoke.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "an example shows what it does; a test runs it too"
-)]
+#![allow(clippy::print_stdout, reason = "an example shows what it does; a test runs it too")]
 
 use countersign_protocol::{
     ClientId, Secret, Subject,
@@ -23,10 +20,7 @@ use countersign_provider::{
 #[tokio::main]
 pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let users = users_fn(|username, _| async move { Ok(Subject::new(username)) });
-    let provider = Provider::builder("https://id.example")
-        .users(users)
-        .build()
-        .await?;
+    let provider = Provider::builder("https://id.example").users(users).build().await?;
     let authority = provider.authority();
 
     // 1. Register an application.
@@ -61,26 +55,17 @@ pub(crate) async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await?;
 
     // 3. A token for the code.
-    let redeem = TokenRequest::AuthorizationCode {
-        code,
-        redirect_uri: None,
-        verifier: Some(verifier),
-    };
+    let redeem =
+        TokenRequest::AuthorizationCode { code, redirect_uri: None, verifier: Some(verifier) };
     let tokens = authority.token(&shop, redeem, &Peer::default()).await?;
     let token: &Secret = &tokens.access_token;
 
     // 4. Whose token is this?
     let access = authority.access(token.expose()).await?;
-    println!(
-        "{:?} lets {} have {}",
-        access.subject, access.client, access.scope
-    );
+    println!("{:?} lets {} have {}", access.subject, access.client, access.scope);
 
     // 5. Revoke it.
     authority.revoke(&shop, token).await?;
-    println!(
-        "still good? {}",
-        authority.access(token.expose()).await.is_ok()
-    );
+    println!("still good? {}", authority.access(token.expose()).await.is_ok());
     Ok(())
 }

@@ -14,10 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let right = username == "ada" && password.matches(&"analytical engine".into());
         Ok(right.then(|| Subject::new("ada")).flatten())
     });
-    let provider = Provider::builder("http://127.0.0.1:8080/auth")
-        .users(users)
-        .build()
-        .await?;
+    let provider = Provider::builder("http://127.0.0.1:8080/auth").users(users).build().await?;
     let app = Router::new()
         .route("/api/me", get(me))
         .layer(provider.guard().require(["profile"]))

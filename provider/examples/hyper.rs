@@ -13,10 +13,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let service = TowerToHyperService::new(service.clone());
         tokio::spawn(async move {
             let serving = hyper::server::conn::http1::Builder::new();
-            if let Err(error) = serving
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-            {
+            if let Err(error) = serving.serve_connection(TokioIo::new(stream), service).await {
                 tracing::debug!(%error, "a connection ended");
             }
         });

@@ -12,18 +12,12 @@ use countersign_provider::pages::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let out = arguments
-        .first()
-        .ok_or("usage: preview_pages OUT [TEMPLATES [LANGUAGE]]")?;
+    let out = arguments.first().ok_or("usage: preview_pages OUT [TEMPLATES [LANGUAGE]]")?;
     let pages = match arguments.get(1) {
         Some(folder) => Pages::from_folder("id.example", Path::new(folder))?,
         None => Pages::built_in("id.example")?,
     };
-    let preview = Preview {
-        out: Path::new(out),
-        pages,
-        language: arguments.get(2).cloned(),
-    };
+    let preview = Preview { out: Path::new(out), pages, language: arguments.get(2).cloned() };
     fs::create_dir_all(preview.out)?;
     preview.write::<SignIn<'_>>()?;
     preview.write::<Consent<'_>>()?;

@@ -311,10 +311,8 @@ mod tests {
     fn logged(event: &Event) -> String {
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
+        let subscriber =
+            tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
             Trail::default().record(Timestamp::from_secs(0), event);
         });
@@ -358,10 +356,7 @@ mod tests {
         ] {
             assert!(line.contains(part), "{part} in {line}");
         }
-        assert!(
-            !line.contains("token=") && !line.contains("object="),
-            "{line}"
-        );
+        assert!(!line.contains("token=") && !line.contains("object="), "{line}");
     }
 
     /// X9: CR and LF in values are escaped, and what else could forge a line or a field.

@@ -83,9 +83,7 @@ impl Authority {
             brakes: parts.brakes,
             passwords: parts.passwords,
             policy: parts.policy,
-            clients: clients
-                .map(|client| (client.client_id.clone(), Arc::new(client)))
-                .collect(),
+            clients: clients.map(|client| (client.client_id.clone(), Arc::new(client))).collect(),
             trail: parts.trail,
             standings: standing::Standings::new(),
             bars: ready::Bars::default(),
@@ -165,8 +163,6 @@ impl Authority {
 
 impl fmt::Debug for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authority")
-            .field("issuer", &self.issuer())
-            .finish_non_exhaustive()
+        f.debug_struct("Authority").field("issuer", &self.issuer()).finish_non_exhaustive()
     }
 }

@@ -120,9 +120,7 @@ async fn manage(command: Manage, config: &Config, output: Output) -> Result<(), 
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(Failure::Threads)
 }
 

@@ -29,18 +29,12 @@ enum Source {
 impl Clock {
     /// This machine's clock.
     pub fn system() -> Self {
-        Self {
-            source: Source::System,
-            offset: Arc::default(),
-        }
+        Self { source: Source::System, offset: Arc::default() }
     }
 
     /// A clock that stands still until [`Clock::advance`] moves it. All its clones move together.
     pub fn fixed(at: Timestamp) -> Self {
-        Self {
-            source: Source::Fixed(at),
-            offset: Arc::default(),
-        }
+        Self { source: Source::Fixed(at), offset: Arc::default() }
     }
 
     /// Now.
@@ -48,11 +42,7 @@ impl Clock {
         let offset = self.offset.load(Ordering::Relaxed);
         let base = self.local();
         let shift = Duration::from_millis(offset.unsigned_abs());
-        if offset < 0 {
-            base - shift
-        } else {
-            base + shift
-        }
+        if offset < 0 { base - shift } else { base + shift }
     }
 
     /// Moves this clock and all its clones on.
@@ -73,10 +63,7 @@ impl Clock {
         let behind = local.since(store);
         let skew = if ahead.is_zero() { behind } else { ahead };
         let millis = i64::try_from(skew.as_millis()).unwrap_or(i64::MAX);
-        self.offset.store(
-            if ahead.is_zero() { -millis } else { millis },
-            Ordering::Relaxed,
-        );
+        self.offset.store(if ahead.is_zero() { -millis } else { millis }, Ordering::Relaxed);
         skew
     }
 
@@ -85,9 +72,7 @@ impl Clock {
             Source::Fixed(at) => at,
             Source::System => {
                 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
-                let now = SystemTime::now()
-                    .duration_since(UNIX_EPOCH)
-                    .unwrap_or_default();
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Timestamp::from_millis(u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
             }
         }

@@ -136,11 +136,7 @@ impl Config {
     }
 
     fn scheme(&self) -> &'static str {
-        if self.tls == Tls::Off {
-            "http"
-        } else {
-            "https"
-        }
+        if self.tls == Tls::Off { "http" } else { "https" }
     }
 
     fn check_issuer(&self) -> Result<(), Invalid> {
@@ -207,11 +203,7 @@ type TlsSettings = (Option<TlsMode>, Option<PathBuf>, Option<PathBuf>);
 /// How TLS is spoken: as the flags say, if they say anything of it, else as the file does. Not at all by default, which only
 /// loopback and a proxy in front allow.
 fn tls(flags: TlsSettings, file: TlsSettings) -> Result<Tls, Invalid> {
-    let settings = if flags == (None, None, None) {
-        file
-    } else {
-        flags
-    };
+    let settings = if flags == (None, None, None) { file } else { flags };
     match settings {
         (None, None, None) => Ok(Tls::Off),
         (Some(TlsMode), None, None) => Ok(Tls::AdHoc),
@@ -260,10 +252,7 @@ mod tests {
     fn the_example_says_the_defaults() {
         let (said, default) = (resolved(EXAMPLE), resolved(""));
         assert_eq!(said.listen, default.listen);
-        assert_eq!(
-            said.issuer(said.listen).unwrap(),
-            default.issuer(default.listen).unwrap()
-        );
+        assert_eq!(said.issuer(said.listen).unwrap(), default.issuer(default.listen).unwrap());
         assert_eq!(said.data, default.data);
         assert_eq!(said.store_of(Kind::Grant), default.store_of(Kind::Grant));
         assert_eq!(said.realm, default.realm);
@@ -271,15 +260,9 @@ mod tests {
         assert_eq!((said.tls, said.proxies), (default.tls, default.proxies));
         assert_eq!(said.drain, default.drain);
         assert_eq!(said.policy, default.policy);
-        for endpoint in [
-            "authorize",
-            "sign-in",
-            "consent",
-            "logout",
-            "token",
-            "introspect",
-            "revoke",
-        ] {
+        for endpoint in
+            ["authorize", "sign-in", "consent", "logout", "token", "introspect", "revoke"]
+        {
             assert!(EXAMPLE.contains(&format!("\"/oauth/{endpoint}\"")));
         }
     }

@@ -35,10 +35,7 @@ impl Document for Consent {
     }
 
     fn tags(&self) -> Vec<Tag> {
-        vec![
-            format!("subject:{}", self.subject).into(),
-            format!("client:{}", self.client).into(),
-        ]
+        vec![format!("subject:{}", self.subject).into(), format!("client:{}", self.client).into()]
     }
 }
 
@@ -68,11 +65,7 @@ pub(crate) async fn remember(
         if held.scope.contains_all(scope) {
             return held.clone();
         }
-        Consent {
-            scope: held.scope.union(scope),
-            changed: now,
-            ..held.clone()
-        }
+        Consent { scope: held.scope.union(scope), changed: now, ..held.clone() }
     })
     .await
 }
@@ -84,12 +77,7 @@ pub(crate) async fn end_grants(
     subject: &Subject,
 ) -> Result<Consent, Denied> {
     let (now, epoch) = (records.now(), Epoch::from_bytes(random()));
-    update(records, client, subject, |held| Consent {
-        epoch,
-        changed: now,
-        ..held.clone()
-    })
-    .await
+    update(records, client, subject, |held| Consent { epoch, changed: now, ..held.clone() }).await
 }
 
 async fn update(

@@ -101,10 +101,8 @@ impl Demo {
             return Err(Failure::DemoOffLoopback(address));
         }
         let path = config.data.join(FILE);
-        let secrets = keep(&config.data, &path).map_err(|cause| Failure::Demo {
-            path: path.clone(),
-            cause,
-        });
+        let secrets =
+            keep(&config.data, &path).map_err(|cause| Failure::Demo { path: path.clone(), cause });
         Ok(Some(Self {
             secrets: secrets?,
             issuer: issuer.clone(),
@@ -123,18 +121,15 @@ impl Demo {
             Some(client) => builder.form_client(client),
             None => builder,
         };
-        builder
-            .clients(clients.into_iter().flatten())
-            .list_users([user])
+        builder.clients(clients.into_iter().flatten()).list_users([user])
     }
 
     /// The page and the API, which stand at the host's root whatever path the issuer has.
     pub(crate) fn routes(&self, provider: &Provider) -> Result<Router, Failure> {
         let page = self.page()?;
         let (issuer, here) = (self.issuer.origin().clone(), self.address());
-        let api = Router::new()
-            .route("/api/me", get(me))
-            .layer(provider.guard().require([SCOPES[0]]));
+        let api =
+            Router::new().route("/api/me", get(me)).layer(provider.guard().require([SCOPES[0]]));
         let page = get(async move |headers: HeaderMap| {
             if is_another_name(&headers, &issuer) {
                 return Redirect::to(&here).into_response();
@@ -230,10 +225,7 @@ async fn me(access: Authorized) -> Response {
         "client": access.client,
         "scope": access.scope,
     });
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "no-store"),
-    ];
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
     (headers, said.to_string()).into_response()
 }
 
@@ -264,10 +256,7 @@ fn client(issuer: &Issuer) -> Option<Client> {
 fn service(secret: &ServiceSecret) -> Option<Client> {
     Some(Client {
         client_name: Some("Countersign demo service".into()),
-        secrets: vec![ClientSecret {
-            hash: SecretHash::of(&secret.client_secret),
-            expires: None,
-        }],
+        secrets: vec![ClientSecret { hash: SecretHash::of(&secret.client_secret), expires: None }],
         grant_types: vec![GrantType::ClientCredentials],
         scope: SCOPES.into_iter().collect(),
         introspect: true,
@@ -288,9 +277,7 @@ fn keep(folder: &Path, path: &Path) -> io::Result<Secrets> {
 fn read(path: &Path) -> io::Result<Secrets> {
     let file = fs::File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        return Err(io::Error::other(
-            "it is open to other users, restrict it by `chmod 600`",
-        ));
+        return Err(io::Error::other("it is open to other users, restrict it by `chmod 600`"));
     }
     Ok(serde_json::from_reader(file)?)
 }
@@ -308,21 +295,11 @@ fn create(folder: &Path, path: &Path) -> io::Result<()> {
 
 fn write(side: &Path) -> io::Result<()> {
     let secrets = Secrets {
-        user: UserSecret {
-            username: USER.into(),
-            password: generate_password(),
-        },
-        service: ServiceSecret {
-            client_id: SERVICE.into(),
-            client_secret: generate_secret(),
-        },
+        user: UserSecret { username: USER.into(), password: generate_password() },
+        service: ServiceSecret { client_id: SERVICE.into(), client_secret: generate_secret() },
     };
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(side)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(side)?;
     serde_json::to_writer_pretty(&mut file, &secrets)?;
     file.write_all(b"\n")?;
     file.sync_all()

@@ -86,10 +86,6 @@ impl Authority {
 impl Flow {
     /// [`Denied::FlowLost`] when its time is over.
     pub(crate) fn check_time(&self, now: Timestamp) -> Result<(), Denied> {
-        if now < self.ends {
-            Ok(())
-        } else {
-            Err(Denied::FlowLost)
-        }
+        if now < self.ends { Ok(()) } else { Err(Denied::FlowLost) }
     }
 }

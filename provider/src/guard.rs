@@ -49,10 +49,7 @@ impl Guard {
     /// tell. What is no scope ([RFC 6749 §3.3](https://www.rfc-editor.org/rfc/rfc6749#section-3.3)) lets nobody
     /// through: the log says so, and every request is answered 500.
     pub fn require<'a>(&self, scope: impl IntoIterator<Item = &'a str>) -> RequireLayer {
-        RequireLayer {
-            authority: self.authority.clone(),
-            scope: wanted(scope),
-        }
+        RequireLayer { authority: self.authority.clone(), scope: wanted(scope) }
     }
 }
 
@@ -91,10 +88,7 @@ impl<S> Layer<S> for RequireLayer {
     type Service = Require<S>;
 
     fn layer(&self, inner: S) -> Require<S> {
-        Require {
-            inner,
-            layer: self.clone(),
-        }
+        Require { inner, layer: self.clone() }
     }
 }
 
@@ -180,10 +174,7 @@ fn challenge(denied: &Denied, scope: &Scope) -> Response {
     }
     let error = match denied {
         Denied::AccessTokenMissing => String::new(),
-        _ => format!(
-            ", error=\"{code}\", error_description=\"{}\"",
-            denied.description()
-        ),
+        _ => format!(", error=\"{code}\", error_description=\"{}\"", denied.description()),
     };
     let scope = match code {
         ErrorCode::InsufficientScope => format!(", scope=\"{scope}\""),
@@ -191,9 +182,7 @@ fn challenge(denied: &Denied, scope: &Scope) -> Response {
     };
     let text = format!("Bearer realm=\"api\"{error}{scope}");
     if let Ok(value) = HeaderValue::from_str(&text) {
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, value);
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
     response
 }

@@ -180,9 +180,7 @@ impl Keys {
     pub fn active(&self) -> Result<Arc<ServerKey>, Denied> {
         let known = self.0.known.load();
         let active = known.active(self.0.records.now());
-        active
-            .map(|known| known.key.clone())
-            .ok_or(Denied::StoreUnavailable)
+        active.map(|known| known.key.clone()).ok_or(Denied::StoreUnavailable)
     }
 
     /// The key of this name, unless it is unknown or gone.
@@ -243,10 +241,7 @@ impl Keys {
             master,
             cap,
             known: ArcSwap::default(),
-            reload: Mutex::new(Reload {
-                attempted: None,
-                done: None,
-            }),
+            reload: Mutex::new(Reload { attempted: None, done: None }),
         }))
     }
 
@@ -282,8 +277,7 @@ impl Keys {
         let turned = records.change(RING, |held: Option<&Ring>, _| {
             let held = held.ok_or(Denied::StoreUnavailable)?;
             // A ring that was reset meanwhile, under another master key, must not get a key under this one.
-            held.open(master, records.issuer())
-                .ok_or(Denied::StoreUnavailable)?;
+            held.open(master, records.issuer()).ok_or(Denied::StoreUnavailable)?;
             let now = records.now();
             let mut ring = held.without_gone(now);
             let mut made = None;
@@ -325,10 +319,7 @@ impl Keys {
 
     async fn reload(&self) -> Result<(), Denied> {
         let Some(ring) = self.0.records.load::<Ring>(RING).await? else {
-            tracing::error!(
-                ring = self.ring(),
-                "the ring of server keys is not in the store"
-            );
+            tracing::error!(ring = self.ring(), "the ring of server keys is not in the store");
             return Err(Denied::StoreUnavailable);
         };
         self.learn(&ring).map_err(|error| unreadable(&error))
@@ -361,17 +352,11 @@ impl Keys {
             ring: self.ring(),
         })?;
         ring.open(&root, issuer)
-            .ok_or_else(|| KeyError::MasterWrong {
-                master: master.to_string(),
-                ring: self.ring(),
-            })
+            .ok_or_else(|| KeyError::MasterWrong { master: master.to_string(), ring: self.ring() })
     }
 
     fn ring(&self) -> String {
-        format!(
-            "the ring of server keys of {} (record key/{RING})",
-            self.0.records.issuer()
-        )
+        format!("the ring of server keys of {} (record key/{RING})", self.0.records.issuer())
     }
 }
 
@@ -429,14 +414,8 @@ impl Ring {
         active: Timestamp,
     ) -> Result<(), Denied> {
         let mut sealed = root.expose().to_vec();
-        master
-            .seal("ring")
-            .close(&bound_to(id, issuer), &mut sealed)?;
-        let entry = Entry {
-            active,
-            gone: None,
-            sealed: encode(&sealed),
-        };
+        master.seal("ring").close(&bound_to(id, issuer), &mut sealed)?;
+        let entry = Entry { active, gone: None, sealed: encode(&sealed) };
         self.keys.insert(id, entry);
         Ok(())
     }
@@ -452,9 +431,7 @@ impl Ring {
     fn without_gone(&self, now: Timestamp) -> Self {
         let stays = |entry: &Entry| entry.gone.is_none_or(|gone| now < gone);
         let keys = self.keys.iter().filter(|(_, entry)| stays(entry));
-        Self {
-            keys: keys.map(|(id, entry)| (*id, entry.clone())).collect(),
-        }
+        Self { keys: keys.map(|(id, entry)| (*id, entry.clone())).collect() }
     }
 
     fn has_next(&self, now: Timestamp) -> bool {
@@ -480,10 +457,7 @@ impl Ring {
             });
         }
         keys.sort_by_key(|known| known.active);
-        Some(Known {
-            master: Some(master.clone()),
-            keys,
-        })
+        Some(Known { master: Some(master.clone()), keys })
     }
 }
 

@@ -37,10 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             account: Rules::default(),
-            address: Limit {
-                tries: 100,
-                window: Duration::from_mins(15),
-            },
+            address: Limit { tries: 100, window: Duration::from_mins(15) },
         }
     }
 }
@@ -82,11 +79,7 @@ pub(crate) struct Begun {
 impl Brakes {
     /// `key` must be the same on all replicas.
     pub(crate) fn new(records: Records, key: hmac::Key, limits: Limits) -> Self {
-        Self {
-            records,
-            key,
-            limits,
-        }
+        Self { records, key, limits }
     }
 
     /// Counts a try before its password is looked at. `known`: whether the name is somebody's.
@@ -99,18 +92,10 @@ impl Brakes {
         peer: &Peer,
     ) -> Result<Begun, Denied> {
         let spray = self.check(peer.address).await?;
-        let device = peer
-            .device
-            .as_deref()
-            .map(|device| self.device(name, device));
+        let device = peer.device.as_deref().map(|device| self.device(name, device));
         let record = self.record(name, known);
         let inner = self.wait(&record, device.as_deref(), spray).await?;
-        Ok(Begun {
-            record,
-            device,
-            address: peer.address,
-            inner,
-        })
+        Ok(Begun { record, device, address: peer.address, inner })
     }
 
     /// Tells how a try ended.
@@ -197,10 +182,7 @@ impl Brakes {
         if known {
             return format!("account:{name}");
         }
-        format!(
-            "name:{:04x}",
-            self.bucket(b"name", name.as_str().as_bytes())
-        )
+        format!("name:{:04x}", self.bucket(b"name", name.as_str().as_bytes()))
     }
 
     fn network(&self, address: IpAddr) -> String {

@@ -111,11 +111,7 @@ impl Pages {
             language: &'a str,
             t: &'a text::Words,
         }
-        let values = Serde(Values {
-            view,
-            language: &language.tag,
-            t: &language.words,
-        });
+        let values = Serde(Values { view, language: &language.tag, t: &language.words });
         self.environment.get_template(V::TEMPLATE)?.render(values)
     }
 
@@ -214,10 +210,8 @@ impl Source {
             }
             (Some(name), Some("json")) => {
                 let words = serde_json::from_str(&read(file)?);
-                let words = words.map_err(|error| PagesError::Texts {
-                    file: file.to_owned(),
-                    error,
-                })?;
+                let words =
+                    words.map_err(|error| PagesError::Texts { file: file.to_owned(), error })?;
                 self.texts.add(name.trim_end_matches(".json"), words);
             }
             _ => {}
@@ -278,10 +272,7 @@ fn write_value(
 
 /// The files of a folder, in order of name.
 fn files(folder: &Path) -> Result<Vec<PathBuf>, PagesError> {
-    let fail = |error| PagesError::Read {
-        file: folder.to_owned(),
-        error,
-    };
+    let fail = |error| PagesError::Read { file: folder.to_owned(), error };
     let entries = fs::read_dir(folder).map_err(fail)?;
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()))
@@ -293,10 +284,8 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, PagesError> {
 
 /// A file's text with the line ends that a browser makes of it, over which it takes the style sheet's hash.
 fn read(file: &Path) -> Result<String, PagesError> {
-    let text = fs::read_to_string(file).map_err(|error| PagesError::Read {
-        file: file.to_owned(),
-        error,
-    })?;
+    let text = fs::read_to_string(file)
+        .map_err(|error| PagesError::Read { file: file.to_owned(), error })?;
     Ok(text.replace("\r\n", "\n").replace('\r', "\n"))
 }
 
@@ -341,25 +330,10 @@ mod tests {
                 scopes: vec![EVIL],
                 form_origin: None,
             }),
-            html(&SignOut {
-                action: EVIL,
-                flow: EVIL,
-                user: EVIL,
-            }),
-            html(&Continue {
-                client: EVIL,
-                return_host: EVIL,
-                url: EVIL,
-                automatic: true,
-            }),
-            html(&Failure {
-                denied: &Denied::FlowLost,
-                request: Some(EVIL),
-            }),
-            Pages::built_in(EVIL)
-                .unwrap()
-                .render(&Notice::SignedOut, None)
-                .html,
+            html(&SignOut { action: EVIL, flow: EVIL, user: EVIL }),
+            html(&Continue { client: EVIL, return_host: EVIL, url: EVIL, automatic: true }),
+            html(&Failure { denied: &Denied::FlowLost, request: Some(EVIL) }),
+            Pages::built_in(EVIL).unwrap().render(&Notice::SignedOut, None).html,
         ];
         for page in shown {
             assert!(!page.contains("<script"), "{page}");
@@ -371,20 +345,13 @@ mod tests {
 
     #[test]
     fn a_name_in_a_sentence_is_isolated_from_its_direction() {
-        let page = html(&SignIn {
-            client: "Shop",
-            ..sign_in()
-        });
+        let page = html(&SignIn { client: "Shop", ..sign_in() });
         assert!(page.contains("to continue to <bdi>Shop</bdi>"), "{page}");
     }
 
     #[test]
     fn a_form_posts_what_outsiders_rely_on() {
-        let page = html(&SignIn {
-            action: "/oauth/sign-in",
-            flow: "f-1",
-            ..sign_in()
-        });
+        let page = html(&SignIn { action: "/oauth/sign-in", flow: "f-1", ..sign_in() });
         for part in [
             r#"<form method="post" action="/oauth/sign-in">"#,
             r#"name="flow" value="f-1""#,
@@ -430,16 +397,10 @@ mod tests {
         };
         let page = html(&back);
         assert!(!page.contains("http-equiv"), "{page}");
+        assert!(page.contains("href=\"com.example.app:/cb?code=c&amp;state=s\""), "{page}");
         assert!(
-            page.contains("href=\"com.example.app:/cb?code=c&amp;state=s\""),
-            "{page}"
-        );
-        assert!(
-            html(&Continue {
-                automatic: true,
-                ..back
-            })
-            .contains("http-equiv=\"refresh\" content=\"0;url=com.example.app")
+            html(&Continue { automatic: true, ..back })
+                .contains("http-equiv=\"refresh\" content=\"0;url=com.example.app")
         );
     }
 
@@ -447,10 +408,7 @@ mod tests {
     #[test]
     fn the_policy_allows_the_style_by_hash_and_one_origin_for_the_form() {
         let style = STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-        let view = SignIn {
-            form_origin: Some("https://shop.test"),
-            ..sign_in()
-        };
+        let view = SignIn { form_origin: Some("https://shop.test"), ..sign_in() };
         assert_eq!(
             pages().render(&view, None).policy,
             format!(
@@ -458,20 +416,12 @@ mod tests {
                  form-action 'self' https://shop.test; base-uri 'none'; object-src 'none'; frame-ancestors 'none'"
             )
         );
-        assert!(
-            pages()
-                .render(&Notice::SignedOut, None)
-                .policy
-                .contains("form-action 'self';")
-        );
+        assert!(pages().render(&Notice::SignedOut, None).policy.contains("form-action 'self';"));
     }
 
     #[test]
     fn every_error_tells_its_code_and_what_to_do() {
-        let page = html(&Failure {
-            denied: &Denied::RedirectUriMismatch,
-            request: Some("r-1"),
-        });
+        let page = html(&Failure { denied: &Denied::RedirectUriMismatch, request: Some("r-1") });
         assert!(
             page.contains("The address to return to is not registered for this application."),
             "{page}"
@@ -492,15 +442,8 @@ mod tests {
         let pages = Pages::from_folder("id.example", folder.path()).unwrap();
         let german = pages.render(&Notice::SignedOut, Some("fr;q=0.9, de-CH;q=0.8"));
         assert_eq!(german.html, "Abgemeldet a{\n}");
-        assert!(
-            german
-                .policy
-                .contains(&STANDARD.encode(digest(&SHA256, b"a{\n}")))
-        );
-        assert_eq!(
-            pages.render(&Notice::SignedOut, Some("fr")).html,
-            "You are signed out a{\n}"
-        );
+        assert!(german.policy.contains(&STANDARD.encode(digest(&SHA256, b"a{\n}"))));
+        assert_eq!(pages.render(&Notice::SignedOut, Some("fr")).html, "You are signed out a{\n}");
     }
 
     #[test]
@@ -513,10 +456,7 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             fs::write(folder.path().join(name), text).unwrap();
-            assert!(
-                Pages::from_folder("id.example", folder.path()).is_err(),
-                "{name}: {text}"
-            );
+            assert!(Pages::from_folder("id.example", folder.path()).is_err(), "{name}: {text}");
         }
         assert!(Pages::from_folder("id.example", Path::new("/nowhere")).is_err());
     }

@@ -86,14 +86,9 @@ impl Passwords {
         let owner = Owner(Arc::new(Pool::new(room)));
         for _ in 0..threads {
             let pool = owner.0.clone();
-            thread::Builder::new()
-                .name("password".into())
-                .spawn(move || work(&pool))?;
+            thread::Builder::new().name("password".into()).spawn(move || work(&pool))?;
         }
-        Ok(Self {
-            pool: Arc::new(owner),
-            cost,
-        })
+        Ok(Self { pool: Arc::new(owner), cost })
     }
 
     /// Hashes a password to be kept, with a new salt, in PHC format.
@@ -120,8 +115,7 @@ impl Passwords {
                 .ok()
         });
         let Some((recipe, expected)) = known else {
-            self.derive(password, Recipe::ours(&self.cost, &[0; 16]))
-                .await?;
+            self.derive(password, Recipe::ours(&self.cost, &[0; 16])).await?;
             return Ok(false);
         };
         let output = self.derive(password, recipe).await?;
@@ -276,12 +270,7 @@ impl Drop for Owner {
 
 impl Pool {
     fn new(room: usize) -> Self {
-        Self {
-            queue: Mutex::default(),
-            wake: Condvar::new(),
-            room,
-            hashes: AtomicU64::new(0),
-        }
+        Self { queue: Mutex::default(), wake: Condvar::new(), room, hashes: AtomicU64::new(0) }
     }
 
     async fn run(&self, password: Secret, recipe: Recipe) -> Result<Vec<u8>, Denied> {
@@ -302,12 +291,7 @@ impl Pool {
         }
         queue.tickets += 1;
         let ticket = queue.tickets;
-        queue.jobs.push_back(Job {
-            ticket,
-            password,
-            recipe,
-            answer,
-        });
+        queue.jobs.push_back(Job { ticket, password, recipe, answer });
         self.wake.notify_one();
         Ok(Place { pool: self, ticket })
     }
@@ -390,24 +374,15 @@ mod tests {
         let passwords = cheap();
         let hash = passwords.hash(&"correct horse".into()).await.unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
-        assert_eq!(
-            passwords.verify(Some(&hash), &"correct horse".into()).await,
-            Ok(true)
-        );
-        assert_eq!(
-            passwords.verify(Some(&hash), &"correct horsf".into()).await,
-            Ok(false)
-        );
+        assert_eq!(passwords.verify(Some(&hash), &"correct horse".into()).await, Ok(true));
+        assert_eq!(passwords.verify(Some(&hash), &"correct horsf".into()).await, Ok(false));
     }
 
     #[tokio::test]
     async fn two_hashes_of_one_password_differ() {
         let passwords = cheap();
         let password = Secret::new("correct horse");
-        assert_ne!(
-            passwords.hash(&password).await,
-            passwords.hash(&password).await
-        );
+        assert_ne!(passwords.hash(&password).await, passwords.hash(&password).await);
     }
 
     /// Row L11: nothing is cut off, at byte 72 (as bcrypt does) or at a NUL.
@@ -420,10 +395,7 @@ mod tests {
         ] {
             let hash = passwords.hash(&Secret::new(set.clone())).await.unwrap();
             assert_eq!(passwords.verify(Some(&hash), &set.into()).await, Ok(true));
-            assert_eq!(
-                passwords.verify(Some(&hash), &tried.into()).await,
-                Ok(false)
-            );
+            assert_eq!(passwords.verify(Some(&hash), &tried.into()).await, Ok(false));
         }
     }
 
@@ -432,21 +404,14 @@ mod tests {
     async fn a_password_may_come_in_either_spelling() {
         let passwords = cheap();
         let hash = passwords.hash(&"Zu\u{308}rich 1291".into()).await.unwrap();
-        assert_eq!(
-            passwords
-                .verify(Some(&hash), &"Z\u{fc}rich 1291".into())
-                .await,
-            Ok(true)
-        );
+        assert_eq!(passwords.verify(Some(&hash), &"Z\u{fc}rich 1291".into()).await, Ok(true));
     }
 
     /// Row L11.
     #[tokio::test]
     async fn an_oversized_password_is_refused_without_hashing() {
         let passwords = cheap();
-        let refused = passwords
-            .verify(None, &Secret::new("a".repeat(60_000)))
-            .await;
+        let refused = passwords.verify(None, &Secret::new("a".repeat(60_000))).await;
         assert_eq!(refused, Err(Denied::ParameterMalformed("password")));
         assert_eq!(passwords.hashes(), 0);
     }
@@ -463,10 +428,7 @@ mod tests {
             Some("$argon2id$v=19$m=4194304,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAA"),
         ] {
             let before = passwords.hashes();
-            assert_eq!(
-                passwords.verify(hash, &"wrong horse".into()).await,
-                Ok(false)
-            );
+            assert_eq!(passwords.verify(hash, &"wrong horse".into()).await, Ok(false));
             assert_eq!(passwords.hashes() - before, 1, "{hash:?}");
         }
     }
@@ -475,10 +437,7 @@ mod tests {
     #[tokio::test]
     async fn hashes_from_elsewhere_verify() {
         let hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
-        assert_eq!(
-            cheap().verify(Some(hash), &"password".into()).await,
-            Ok(true)
-        );
+        assert_eq!(cheap().verify(Some(hash), &"password".into()).await, Ok(true));
     }
 
     #[test]
@@ -516,11 +475,7 @@ mod tests {
     async fn the_threads_end_with_the_last_clone() {
         let passwords = cheap();
         let pool = Arc::downgrade(&passwords.pool.0);
-        passwords
-            .clone()
-            .hash(&"correct horse".into())
-            .await
-            .unwrap();
+        passwords.clone().hash(&"correct horse".into()).await.unwrap();
         drop(passwords);
         tokio::time::timeout(Duration::from_secs(5), async {
             while pool.strong_count() > 0 {
@@ -541,8 +496,7 @@ mod tests {
             let stat = std::fs::read_to_string(thread.ok()?.path().join("stat")).ok()?;
             let (name, fields) = stat.split_once(") ")?;
             // The nice value is field 19, the 17th behind the name.
-            name.ends_with("(password")
-                .then(|| fields.split(' ').nth(16).unwrap().to_owned())
+            name.ends_with("(password").then(|| fields.split(' ').nth(16).unwrap().to_owned())
         });
         assert!(nice.into_iter().any(|nice| nice == "10"));
     }

@@ -96,10 +96,7 @@ impl Paths {
     /// A path that two endpoints would share, or one with what is always there (health).
     pub(crate) fn shared(&self) -> Option<&str> {
         let mut taken = vec!["/livez", "/readyz"];
-        for path in Endpoint::ALL
-            .into_iter()
-            .filter_map(|endpoint| self.of(endpoint))
-        {
+        for path in Endpoint::ALL.into_iter().filter_map(|endpoint| self.of(endpoint)) {
             if taken.contains(&path) {
                 return Some(path);
             }

@@ -94,9 +94,7 @@ pub struct Builder {
 
 impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
-            .field("issuer", &self.issuer)
-            .finish_non_exhaustive()
+        f.debug_struct("Builder").field("issuer", &self.issuer).finish_non_exhaustive()
     }
 }
 
@@ -263,19 +261,16 @@ impl Builder {
             return Err(BuildError::PathTwice(path.to_owned()));
         }
         for client in &self.clients {
-            client.check().map_err(|why| BuildError::Client {
-                client: client.client_id.to_string(),
-                why,
-            })?;
+            client
+                .check()
+                .map_err(|why| BuildError::Client { client: client.client_id.to_string(), why })?;
         }
         let pages = match self.pages {
             Some(pages) => pages,
             None => Pages::built_in(host(&issuer))?,
         };
         let front = Front::new(&issuer, pages, self.paths);
-        let store = self
-            .store
-            .unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));
+        let store = self.store.unwrap_or_else(|| Arc::new(Memory::new(self.clock.clone())));
         let name: Arc<str> = issuer.as_str().into();
         let master = self.master.unwrap_or_else(MasterKey::generate);
         let realm = self.realm.unwrap_or_else(|| name.clone());

@@ -61,10 +61,7 @@ impl Attempt {
 
     /// The version that this write will have.
     pub fn version(&self) -> Version {
-        self.0
-            .last()
-            .copied()
-            .unwrap_or_else(|| Version::from_bytes([0; 16]))
+        self.0.last().copied().unwrap_or_else(|| Version::from_bytes([0; 16]))
     }
 
     /// Whether a version is of this request's own writes, this one or an earlier one.
@@ -96,12 +93,7 @@ pub struct Held<T> {
 impl Records {
     /// The records of `issuer` in `store`.
     pub fn new(store: Arc<dyn Store>, issuer: Arc<str>, clock: Clock) -> Self {
-        Self {
-            store,
-            realm: issuer.clone(),
-            issuer,
-            clock,
-        }
+        Self { store, realm: issuer.clone(), issuer, clock }
     }
 
     /// The same, kept under another name than the issuer's.
@@ -143,8 +135,7 @@ impl Records {
 
     /// The record under `id`, to be changed by [`Records::change_held`].
     pub async fn hold<T: Document>(&self, id: &str) -> Result<Option<Held<T>>, Denied> {
-        self.held(&self.key::<T>(id), Instant::now() + DEADLINE)
-            .await
+        self.held(&self.key::<T>(id), Instant::now() + DEADLINE).await
     }
 
     /// Changes the value under `id` by one compare-and-swap.
@@ -175,11 +166,9 @@ impl Records {
             let value = held.as_ref().map(|held| &held.value);
             let (done, output) = match decide(value, &attempt)? {
                 Change::Keep(output) => (true, output),
-                Change::Put(value, output) => (
-                    self.swap(&key, held.as_ref(), &value, &attempt, deadline)
-                        .await?,
-                    output,
-                ),
+                Change::Put(value, output) => {
+                    (self.swap(&key, held.as_ref(), &value, &attempt, deadline).await?, output)
+                }
                 Change::Remove(output) => {
                     (self.remove(&key, held.as_ref(), deadline).await?, output)
                 }
@@ -207,9 +196,7 @@ impl Records {
     pub async fn delete<T: Document>(&self, id: &str) -> Result<bool, Denied> {
         let key = self.key::<T>(id);
         let removed = timeout_at(Instant::now() + DEADLINE, self.store.delete(&key, None)).await;
-        removed
-            .map_err(|_| silent(&key))?
-            .map_err(|error| unavailable(&key, &error))
+        removed.map_err(|_| silent(&key))?.map_err(|error| unavailable(&key, &error))
     }
 
     /// Values by tag, or all, in order of id: a page, and where the next one begins.
@@ -219,28 +206,17 @@ impl Records {
         page: Page,
     ) -> Result<(Vec<(Box<str>, T)>, Option<Box<str>>), Denied> {
         let key = self.key::<T>("");
-        let query = Query {
-            issuer: self.realm.clone(),
-            kind: T::KIND,
-            tag: tag.map(Into::into),
-        };
+        let query = Query { issuer: self.realm.clone(), kind: T::KIND, tag: tag.map(Into::into) };
         let listing = timeout_at(Instant::now() + DEADLINE, self.store.list(&query, page))
             .await
             .map_err(|_| silent(&key))?
             .map_err(|error| unavailable(&key, &error))?;
         let read = |(id, record): (Box<str>, Record)| Some((id, read::<T>(&record)?.value));
-        Ok((
-            listing.records.into_iter().filter_map(read).collect(),
-            listing.next,
-        ))
+        Ok((listing.records.into_iter().filter_map(read).collect(), listing.next))
     }
 
     fn key<T: Document>(&self, id: &str) -> Key {
-        Key {
-            issuer: self.realm.clone(),
-            kind: T::KIND,
-            id: id.into(),
-        }
+        Key { issuer: self.realm.clone(), kind: T::KIND, id: id.into() }
     }
 
     async fn held<T: Document>(
@@ -252,9 +228,7 @@ impl Records {
             .await
             .map_err(|_| silent(key))?
             .map_err(|error| unavailable(key, &error))?;
-        record
-            .map(|record| read(&record).ok_or(Denied::StoreUnavailable))
-            .transpose()
+        record.map(|record| read(&record).ok_or(Denied::StoreUnavailable)).transpose()
     }
 
     /// Writes the value in place of what was held; `false`: somebody else was faster.
@@ -348,11 +322,7 @@ fn schema(body: &[u8]) -> u16 {
         std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
     });
     first
-        .or_else(|| {
-            serde_json::from_slice::<Schema>(body)
-                .ok()
-                .map(|schema| schema.v)
-        })
+        .or_else(|| serde_json::from_slice::<Schema>(body).ok().map(|schema| schema.v))
         .unwrap_or(0)
 }
 
@@ -378,11 +348,7 @@ fn write<T: Document>(value: &T, held: Option<&Held<T>>) -> Result<Bytes, Denied
 /// The value with those members of `original` that `known`, what was understood of it, lacks.
 fn merge<T: Document>(value: &T, known: &T, original: &[u8]) -> serde_json::Result<Vec<u8>> {
     let mut new = serde_json::to_value(value)?;
-    carry(
-        serde_json::from_slice(original)?,
-        &serde_json::to_value(known)?,
-        &mut new,
-    );
+    carry(serde_json::from_slice(original)?, &serde_json::to_value(known)?, &mut new);
     serde_json::to_vec(&new)
 }
 
@@ -457,15 +423,8 @@ mod tests {
         async fn overwrite(&self, key: &Key) {
             let held = self.memory.get(key).await.unwrap().unwrap();
             let body = br#"{"v":1,"count":100}"#.as_slice().into();
-            let record = Record {
-                version: Version::from_bytes([9; 16]),
-                body,
-                ..held.clone()
-            };
-            self.memory
-                .put(key, Some(held.version), record)
-                .await
-                .unwrap();
+            let record = Record { version: Version::from_bytes([9; 16]), body, ..held.clone() };
+            self.memory.put(key, Some(held.version), record).await.unwrap();
         }
     }
 
@@ -490,11 +449,7 @@ mod tests {
             if matches!(fate, Some(Fate::Overwritten)) {
                 self.overwrite(key).await;
             }
-            if fate.is_some() {
-                Err(PutError::Unknown("cut".into()))
-            } else {
-                Ok(())
-            }
+            if fate.is_some() { Err(PutError::Unknown("cut".into())) } else { Ok(()) }
         }
 
         async fn delete(&self, key: &Key, expected: Option<Version>) -> Result<bool, Unavailable> {
@@ -513,10 +468,7 @@ mod tests {
     fn records(fates: &[Fate]) -> Records {
         let clock = Clock::fixed(Timestamp::from_secs(1));
         let memory = Memory::new(clock.clone());
-        let store = Faulty {
-            memory,
-            fates: Mutex::new(fates.iter().copied().collect()),
-        };
+        let store = Faulty { memory, fates: Mutex::new(fates.iter().copied().collect()) };
         Records::new(Arc::new(store), "i".into(), clock)
     }
 
@@ -531,12 +483,7 @@ mod tests {
 
     async fn put_raw(records: &Records, json: &'static str) {
         let version = Version::from_bytes([1; 16]);
-        let record = Record {
-            version,
-            expires: None,
-            tags: vec![],
-            body: json.as_bytes().into(),
-        };
+        let record = Record { version, expires: None, tags: vec![], body: json.as_bytes().into() };
         let key = records.key::<Counter>("x");
         records.store().put(&key, None, record).await.unwrap();
     }
@@ -584,11 +531,7 @@ mod tests {
     #[tokio::test]
     async fn members_that_a_newer_release_wrote_are_kept() {
         let records = records(&[]);
-        put_raw(
-            &records,
-            r#"{"v":1,"count":1,"new":[1],"inner":{"a":1,"b":2}}"#,
-        )
-        .await;
+        put_raw(&records, r#"{"v":1,"count":1,"new":[1],"inner":{"a":1,"b":2}}"#).await;
         let change = records.change("x", |held: Option<&Counter>, _| {
             let held = held.unwrap().clone();
             Ok(Change::Put(Counter { count: 2, ..held }, ()))
@@ -599,10 +542,7 @@ mod tests {
         assert_eq!(raw(&records).await, expected);
         // What is known and left out goes.
         add_one(&records).await.unwrap();
-        assert_eq!(
-            raw(&records).await,
-            serde_json::json!({ "v": 1, "count": 3, "new": [1] })
-        );
+        assert_eq!(raw(&records).await, serde_json::json!({ "v": 1, "count": 3, "new": [1] }));
     }
 
     #[tokio::test]

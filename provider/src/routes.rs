@@ -67,22 +67,17 @@ pub(crate) fn below_issuer(endpoints: Endpoints) -> Router {
         ),
         (Endpoint::SignIn, get(front::lost).post(sign_in::post)),
         (Endpoint::Consent, get(front::lost).post(consent::post)),
-        (
-            Endpoint::Logout,
-            get(logout::get).post(logout::post).options(logout::post),
-        ),
+        (Endpoint::Logout, get(logout::get).post(logout::post).options(logout::post)),
         (Endpoint::Token, any(token::token)),
         (Endpoint::Introspect, any(introspect::introspect)),
         (Endpoint::Revoke, any(revoke::revoke)),
     ];
-    let router = at
-        .into_iter()
-        .fold(health(), |router, (endpoint, handler)| {
-            match front.paths().of(endpoint) {
-                Some(path) => router.route(path, handler),
-                None => router,
-            }
-        });
+    let router = at.into_iter().fold(health(), |router, (endpoint, handler)| {
+        match front.paths().of(endpoint) {
+            Some(path) => router.route(path, handler),
+            None => router,
+        }
+    });
     let router = match front.paths().of(Endpoint::Script) {
         Some(path) => router.merge(script::beside(path)),
         None => router,
@@ -98,9 +93,7 @@ pub(crate) fn health_at_root(endpoints: Endpoints) -> Router {
 }
 
 fn health() -> Router<Endpoints> {
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
+    Router::new().route("/livez", get(health::livez)).route("/readyz", get(health::readyz))
 }
 
 /// What belongs at the host's root: metadata, behind whose well-known name the issuer's path is appended
@@ -108,9 +101,7 @@ fn health() -> Router<Endpoints> {
 pub(crate) fn well_known(endpoints: Endpoints, issuer_path: &str) -> Router {
     let path = format!("/.well-known/oauth-authorization-server{issuer_path}");
     let front = endpoints.front.clone();
-    let router = Router::new()
-        .route(&path, get(metadata::metadata))
-        .with_state(endpoints);
+    let router = Router::new().route(&path, get(metadata::metadata)).with_state(endpoints);
     secure(router, front)
 }
 

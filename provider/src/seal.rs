@@ -85,9 +85,7 @@ impl FromStr for KeyId {
         if text.len() != Self::LEN || !text.as_bytes().iter().all(digit) {
             return Err("a key id has 8 hexadecimal digits in lower case");
         }
-        u32::from_str_radix(text, 16)
-            .map(Self)
-            .map_err(|_| "not a key id")
+        u32::from_str_radix(text, 16).map(Self).map_err(|_| "not a key id")
     }
 }
 
@@ -115,10 +113,7 @@ impl Root {
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes
-            .try_into()
-            .ok()
-            .map(|bytes| Self(Zeroizing::new(bytes)))
+        bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
 
     /// The bytes, for the one place that keeps them (sealed, or as the master key's file).
@@ -127,11 +122,7 @@ impl Root {
     }
 
     pub(crate) fn seal(&self, purpose: &str) -> Seal {
-        Seal(LessSafeKey::new(self.derive(
-            purpose,
-            &AES_256_GCM_SIV,
-            |okm| UnboundKey::from(okm),
-        )))
+        Seal(LessSafeKey::new(self.derive(purpose, &AES_256_GCM_SIV, |okm| UnboundKey::from(okm))))
     }
 
     pub(crate) fn mac(&self, purpose: &str) -> hmac::Key {
@@ -168,10 +159,7 @@ impl Seal {
 
     /// The content; `None` when this key with this associated data did not seal it.
     pub(crate) fn open<'a>(&self, aad: &[u8], sealed: &'a mut [u8]) -> Option<&'a [u8]> {
-        self.0
-            .open_in_place(nonce(), Aad::from(aad), sealed)
-            .ok()
-            .map(|content| &*content)
+        self.0.open_in_place(nonce(), Aad::from(aad), sealed).ok().map(|content| &*content)
     }
 }
 
@@ -301,34 +289,12 @@ mod tests {
 
     #[test]
     fn a_seal_opens_only_under_its_prefix_key_id_and_issuer() {
-        let handle = key(1, 7, "https://a")
-            .close(Prefix::Code, vec![9; 21])
-            .unwrap();
-        assert!(
-            key(1, 7, "https://a")
-                .open(Prefix::Code, body(&handle))
-                .is_some()
-        );
-        assert!(
-            key(1, 7, "https://a")
-                .open(Prefix::Access, body(&handle))
-                .is_none()
-        );
-        assert!(
-            key(1, 8, "https://a")
-                .open(Prefix::Code, body(&handle))
-                .is_none()
-        );
-        assert!(
-            key(1, 7, "https://b")
-                .open(Prefix::Code, body(&handle))
-                .is_none()
-        );
-        assert!(
-            key(2, 7, "https://a")
-                .open(Prefix::Code, body(&handle))
-                .is_none()
-        );
+        let handle = key(1, 7, "https://a").close(Prefix::Code, vec![9; 21]).unwrap();
+        assert!(key(1, 7, "https://a").open(Prefix::Code, body(&handle)).is_some());
+        assert!(key(1, 7, "https://a").open(Prefix::Access, body(&handle)).is_none());
+        assert!(key(1, 8, "https://a").open(Prefix::Code, body(&handle)).is_none());
+        assert!(key(1, 7, "https://b").open(Prefix::Code, body(&handle)).is_none());
+        assert!(key(2, 7, "https://a").open(Prefix::Code, body(&handle)).is_none());
     }
 
     #[test]
@@ -344,23 +310,13 @@ mod tests {
     fn a_key_id_has_one_spelling() {
         assert_eq!("00c0ffee".parse(), Ok(KeyId(0x00c0_ffee)));
         assert_eq!(KeyId(0x00c0_ffee).to_string(), "00c0ffee");
-        for other in [
-            "00C0FFEE",
-            "c0ffee",
-            "+0c0ffee",
-            "000c0ffee",
-            "",
-            "00c0ffe ",
-        ] {
+        for other in ["00C0FFEE", "c0ffee", "+0c0ffee", "000c0ffee", "", "00c0ffe "] {
             assert!(other.parse::<KeyId>().is_err(), "{other}");
         }
     }
 
     #[test]
     fn a_key_shows_its_name_only() {
-        assert_eq!(
-            format!("{:?}", key(1, 7, "https://a")),
-            "ServerKey(00000007)"
-        );
+        assert_eq!(format!("{:?}", key(1, 7, "https://a")), "ServerKey(00000007)");
     }
 }

@@ -117,10 +117,7 @@ fn app(provider: &Provider, issuer: &Issuer, demo: Option<&Demo>) -> Result<Rout
     }
     Ok(app
         .merge(provider.well_known())
-        .layer(middleware::from_fn_with_state(
-            issuer.origin().to_string(),
-            upgrade::to_https,
-        ))
+        .layer(middleware::from_fn_with_state(issuer.origin().to_string(), upgrade::to_https))
         .layer(middleware::from_fn(requests::observe)))
 }
 
@@ -128,14 +125,10 @@ fn app(provider: &Provider, issuer: &Issuer, demo: Option<&Demo>) -> Result<Rout
 fn limit(mut server: Server<SocketAddr>) -> Server<SocketAddr> {
     let http = server.http_builder();
     http.http1().max_buf_size(HEAD as usize);
-    http.http2()
-        .max_concurrent_streams(STREAMS)
-        .max_header_list_size(HEAD);
-    server
-        .first_request_timeout(connection::HEAD)
-        .accept_error_handler(|peer, error| {
-            tracing::debug!(?peer, %error, "a connection was not accepted");
-        })
+    http.http2().max_concurrent_streams(STREAMS).max_header_list_size(HEAD);
+    server.first_request_timeout(connection::HEAD).accept_error_handler(|peer, error| {
+        tracing::debug!(?peer, %error, "a connection was not accepted");
+    })
 }
 
 /// The signals that end a server. From when they are caught on, none of them ends the process in the midst of a request.

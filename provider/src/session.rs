@@ -55,10 +55,7 @@ impl Session {
     /// not worth a write.
     fn used(&self, idle: Duration, now: Timestamp) -> Option<Self> {
         let idle_ends = now + idle;
-        (idle_ends.since(self.idle_ends) >= idle / 10).then(|| Self {
-            idle_ends,
-            ..self.clone()
-        })
+        (idle_ends.since(self.idle_ends) >= idle / 10).then(|| Self { idle_ends, ..self.clone() })
     }
 }
 
@@ -78,10 +75,7 @@ impl Ticket {
     /// Reads a cookie's value; `None` for what no cookie of ours holds.
     pub(crate) fn parse(value: &str) -> Option<Self> {
         let (id, secret) = value.split_once('.')?;
-        Some(Self {
-            id: id.parse().ok()?,
-            secret: Secret::new(secret),
-        })
+        Some(Self { id: id.parse().ok()?, secret: Secret::new(secret) })
     }
 
     /// The cookie's value.
@@ -103,9 +97,7 @@ pub(crate) struct SignedIn {
 pub(crate) async fn end_all(records: &Records) -> Result<(), Denied> {
     let mut after = None;
     loop {
-        let (sessions, next) = records
-            .list::<Session>(None, Page { after, size: 500 })
-            .await?;
+        let (sessions, next) = records.list::<Session>(None, Page { after, size: 500 }).await?;
         for (id, _) in &sessions {
             records.delete::<Session>(id).await?;
         }
@@ -133,11 +125,7 @@ impl Authority {
         };
         self.note_use(id, &session).await;
         let username = profile.username;
-        Ok(Some(SignedIn {
-            id,
-            session,
-            username,
-        }))
+        Ok(Some(SignedIn { id, session, username }))
     }
 
     /// Begins a session of a user who just proved who they are, in place of the browser's session before.
@@ -173,10 +161,7 @@ impl Authority {
 
     /// Ends a sign-in session; one that is over is fine.
     pub(crate) async fn end_session(&self, session: SessionId) -> Result<(), Denied> {
-        self.records()
-            .delete::<Session>(&session.to_string())
-            .await
-            .map(drop)
+        self.records().delete::<Session>(&session.to_string()).await.map(drop)
     }
 
     /// The subject's epoch under which a session began; [`Denied::FlowLost`] when it is over.
@@ -187,10 +172,7 @@ impl Authority {
 
     /// The subject's epoch; `None` when they are switched off.
     async fn epoch_of(&self, subject: &Subject) -> Result<Option<Epoch>, Denied> {
-        let record = self
-            .records()
-            .load::<SubjectRecord>(subject.as_str())
-            .await?;
+        let record = self.records().load::<SubjectRecord>(subject.as_str()).await?;
         Ok(match record {
             None => Some(Epoch::NONE),
             Some(record) => (!record.disabled).then_some(record.epoch),

@@ -262,10 +262,7 @@ mod tests {
 
     const SALT: Salt = Salt::from_bytes([5; 16]);
     const GRANT: GrantId = GrantId::from_bytes([3; 16]);
-    const FIRST: Reference = Reference {
-        grant: GRANT,
-        number: 1,
-    };
+    const FIRST: Reference = Reference { grant: GRANT, number: 1 };
 
     async fn codec() -> Codec {
         Codec::new(World::new().replica().await)
@@ -296,10 +293,7 @@ mod tests {
     async fn the_same_reference_is_the_same_text_and_every_other_differs() {
         let codec = codec().await;
         let text = |prefix, number, salt: &Salt| {
-            let reference = Reference {
-                grant: GRANT,
-                number,
-            };
+            let reference = Reference { grant: GRANT, number };
             let token = codec.reference(prefix, reference, salt).unwrap();
             token.expose()[14..].to_owned()
         };
@@ -421,10 +415,7 @@ mod tests {
     async fn every_other_spelling_of_a_handle_is_refused() {
         let codec = codec().await;
         let id = TokenId::new(Timestamp::from_secs(1), &[2; 10]);
-        let mut handles = vec![(
-            Prefix::Access,
-            codec.carry(id, b"{\"sub\":\"ada\"}").unwrap(),
-        )];
+        let mut handles = vec![(Prefix::Access, codec.carry(id, b"{\"sub\":\"ada\"}").unwrap())];
         for prefix in [Prefix::Access, Prefix::Refresh, Prefix::Code] {
             handles.push((prefix, codec.reference(prefix, FIRST, &SALT).unwrap()));
         }
@@ -484,9 +475,8 @@ mod tests {
         let world = World::known().await;
         let codec = Codec::new(world.replica().await);
         for prefix in [Prefix::Access, Prefix::Refresh, Prefix::Code] {
-            let handles: HashSet<String> = (0..100_000_u32)
-                .map(|number| handle(&codec, prefix, number))
-                .collect();
+            let handles: HashSet<String> =
+                (0..100_000_u32).map(|number| handle(&codec, prefix, number)).collect();
             assert_eq!(handles.len(), 100_000);
             looks_random(&handles);
         }
@@ -509,10 +499,7 @@ mod tests {
 
     fn handle(codec: &Codec, prefix: Prefix, number: u32) -> String {
         let grant = GrantId::new(Timestamp::from_secs(1), &tail(number / 4));
-        let reference = Reference {
-            grant,
-            number: number % 4,
-        };
+        let reference = Reference { grant, number: number % 4 };
         let token = codec.reference(prefix, reference, &SALT).unwrap();
         token.expose().to_owned()
     }
@@ -539,10 +526,8 @@ mod tests {
             };
             let expected = 100_000.0 / f64::from(symbols);
             let seen = counts.iter().filter(|count| **count > 0);
-            let chi: f64 = seen
-                .clone()
-                .map(|count| (f64::from(*count) - expected).powi(2) / expected)
-                .sum();
+            let chi: f64 =
+                seen.clone().map(|count| (f64::from(*count) - expected).powi(2) / expected).sum();
             assert_eq!(seen.count(), usize::from(symbols), "symbols at {place}");
             // p = 0.001 / 100 places, by Wilson and Hilferty.
             let freedom = f64::from(symbols) - 1.0;

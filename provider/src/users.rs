@@ -70,12 +70,7 @@ pub struct Profile {
 impl Profile {
     /// Of somebody of whom only the name is known that they sign in with.
     pub fn new(username: impl Into<String>) -> Self {
-        Self {
-            username: username.into(),
-            name: None,
-            email: None,
-            admin: false,
-        }
+        Self { username: username.into(), name: None, email: None, admin: false }
     }
 }
 
@@ -140,11 +135,6 @@ impl Document for UserRecord {
 
 impl From<UserRecord> for Profile {
     fn from(user: UserRecord) -> Self {
-        Self {
-            username: user.username,
-            name: user.name,
-            email: user.email,
-            admin: user.admin,
-        }
+        Self { username: user.username, name: user.name, email: user.email, admin: user.admin }
     }
 }

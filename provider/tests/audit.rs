@@ -34,14 +34,9 @@ async fn a_theft_is_on_record() {
     let second = op.refresh("pub", text(&first, "refresh_token")).await.ok();
     op.refresh("pub", text(&second, "refresh_token")).await.ok();
     op.clock.advance(secs(31));
-    op.refresh("pub", text(&first, "refresh_token"))
-        .await
-        .refused("invalid_grant");
+    op.refresh("pub", text(&first, "refresh_token")).await.refused("invalid_grant");
     let heard = heard.0.lock();
-    let theft = heard
-        .iter()
-        .find(|event| event.what == What::Theft)
-        .unwrap();
+    let theft = heard.iter().find(|event| event.what == What::Theft).unwrap();
     assert_eq!(theft.reason, Some(Denied::RefreshReplayed));
     assert_eq!(theft.actor, Actor::Client(id("pub")));
     assert!(theft.grant.is_some() && theft.subject.is_some());
@@ -51,16 +46,8 @@ async fn a_theft_is_on_record() {
 #[tokio::test]
 async fn a_carried_token_is_named_when_issued_and_when_revoked() {
     let (op, heard) = listening().await;
-    let tokens = op
-        .token("svc", &[("grant_type", "client_credentials")])
-        .await
-        .ok();
-    op.post(
-        "/oauth/revoke",
-        "svc",
-        &[("token", text(&tokens, "access_token"))],
-    )
-    .await;
+    let tokens = op.token("svc", &[("grant_type", "client_credentials")]).await.ok();
+    op.post("/oauth/revoke", "svc", &[("token", text(&tokens, "access_token"))]).await;
     let heard = heard.0.lock();
     let named = |what| heard.iter().find(|event| event.what == what).unwrap().token;
     assert!(named(What::Token).is_some());
@@ -81,10 +68,8 @@ async fn what_people_answer_is_on_record() {
     alice.say(&page, "yes").await;
     let heard = heard.0.lock();
     let by_alice = || Actor::User(subject("alice"));
-    let told: Vec<_> = heard
-        .iter()
-        .map(|event| (event.what, event.actor.clone(), event.reason.clone()))
-        .collect();
+    let told: Vec<_> =
+        heard.iter().map(|event| (event.what, event.actor.clone(), event.reason.clone())).collect();
     assert_eq!(
         told,
         [
@@ -103,17 +88,9 @@ async fn what_people_answer_is_on_record() {
 #[tokio::test]
 async fn a_refused_sign_in_is_on_record_without_what_was_typed() {
     let (op, heard) = listening().await;
-    let wrong = [
-        ("grant_type", "password"),
-        ("username", "hunter2"),
-        ("password", "hunter3"),
-    ];
+    let wrong = [("grant_type", "password"), ("username", "hunter2"), ("password", "hunter3")];
     op.token("first", &wrong).await.refused("invalid_grant");
     let heard = heard.0.lock();
-    assert!(
-        heard
-            .iter()
-            .any(|event| event.reason == Some(Denied::CredentialsWrong))
-    );
+    assert!(heard.iter().any(|event| event.reason == Some(Denied::CredentialsWrong)));
     assert!(!format!("{heard:?}").contains("hunter"));
 }

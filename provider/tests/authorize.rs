@@ -123,11 +123,7 @@ async fn a_parameter_twice_is_refused() {
     let op = Op::start().await;
     let mut alice = Browser::alices(&op).await;
     for name in az().names() {
-        let evil = if name == "redirect_uri" {
-            "https://evil.test/cb"
-        } else {
-            "evil"
-        };
+        let evil = if name == "redirect_uri" { "https://evil.test/cb" } else { "evil" };
         let of_destination = matches!(name.as_str(), "client_id" | "redirect_uri");
         for before in [true, false] {
             let answer = alice.authorize(&az().twice(&name, evil, before)).await;
@@ -147,10 +143,7 @@ async fn a_parameter_twice_is_refused() {
         if of_destination {
             split.refused_on_a_page();
         } else {
-            assert_eq!(
-                split.goes_to("https://web.test/cb")["error"],
-                "invalid_request"
-            );
+            assert_eq!(split.goes_to("https://web.test/cb")["error"], "invalid_request");
         }
     }
 }
@@ -160,26 +153,12 @@ async fn a_parameter_twice_is_refused() {
 async fn a_challenge_is_required_of_every_client() {
     let op = Op::start().await;
     let mut alice = Browser::alices(&op).await;
-    let bare = az()
-        .without("code_challenge")
-        .without("code_challenge_method");
-    alice
-        .authorize(&bare)
-        .await
-        .redirects_error("invalid_request");
+    let bare = az().without("code_challenge").without("code_challenge_method");
+    alice.authorize(&bare).await.redirects_error("invalid_request");
     let half = az().without("code_challenge");
-    alice
-        .authorize(&half)
-        .await
-        .redirects_error("invalid_request");
-    for (client, uri) in [
-        ("pub", "https://spa.test/cb"),
-        ("nat", "http://127.0.0.1:5/cb"),
-    ] {
-        let asked = bare
-            .clone()
-            .with("client_id", client)
-            .with("redirect_uri", uri);
+    alice.authorize(&half).await.redirects_error("invalid_request");
+    for (client, uri) in [("pub", "https://spa.test/cb"), ("nat", "http://127.0.0.1:5/cb")] {
+        let asked = bare.clone().with("client_id", client).with("redirect_uri", uri);
         let told = alice.authorize(&asked).await.goes_to(uri);
         assert_eq!(told["error"], "invalid_request", "{client}");
         assert!(!told.contains_key("code"), "{client}");
@@ -193,16 +172,10 @@ async fn only_a_well_formed_s256_challenge_passes() {
     let mut alice = Browser::alices(&op).await;
     for method in ["plain", "s256", "S512", ""] {
         let asked = az().with("code_challenge_method", method);
-        alice
-            .authorize(&asked)
-            .await
-            .redirects_error("invalid_request");
+        alice.authorize(&asked).await.redirects_error("invalid_request");
     }
     let missing = az().without("code_challenge_method");
-    alice
-        .authorize(&missing)
-        .await
-        .redirects_error("invalid_request");
+    alice.authorize(&missing).await.redirects_error("invalid_request");
     let cut = &CHALLENGE[1..];
     for challenge in [
         cut.to_owned(),
@@ -212,10 +185,7 @@ async fn only_a_well_formed_s256_challenge_passes() {
         format!("{cut}+"),
     ] {
         let asked = az().with("code_challenge", &challenge);
-        alice
-            .authorize(&asked)
-            .await
-            .redirects_error("invalid_request");
+        alice.authorize(&asked).await.redirects_error("invalid_request");
     }
 }
 
@@ -223,23 +193,15 @@ async fn only_a_well_formed_s256_challenge_passes() {
 #[tokio::test]
 async fn every_answer_names_the_issuer() {
     let op = Op::start().await;
-    let metadata = op
-        .get("/.well-known/oauth-authorization-server")
-        .await
-        .json();
-    assert_eq!(
-        metadata["authorization_response_iss_parameter_supported"],
-        true
-    );
+    let metadata = op.get("/.well-known/oauth-authorization-server").await.json();
+    assert_eq!(metadata["authorization_response_iss_parameter_supported"], true);
     let issuer = text(&metadata, "issuer");
     let mut alice = Browser::alices(&op).await;
     let mut nobody = Browser::new(&op);
     let answers = [
         alice.authorize(&az()).await,
         alice.authorize(&az().with("scope", "admin")).await,
-        alice
-            .authorize(&az().with("scope", "email").with("prompt", "none"))
-            .await,
+        alice.authorize(&az().with("scope", "email").with("prompt", "none")).await,
         nobody.authorize(&az().with("prompt", "none")).await,
     ];
     for answer in answers {
@@ -253,15 +215,7 @@ async fn every_answer_names_the_issuer() {
 async fn no_token_comes_by_the_front_channel() {
     let op = Op::start().await;
     let mut alice = Browser::alices(&op).await;
-    for other in [
-        "token",
-        "id_token",
-        "code token",
-        "code id_token",
-        "none",
-        "code code",
-        "",
-    ] {
+    for other in ["token", "id_token", "code token", "code id_token", "none", "code code", ""] {
         let answer = alice.authorize(&az().with("response_type", other)).await;
         answer.redirects_error("unsupported_response_type");
         assert!(!answer.header("location").unwrap().contains("access_token"));
@@ -288,9 +242,7 @@ async fn no_page_of_another_origin_reads_an_answer() {
             .unwrap();
         let answer = op.send(request).await;
         let names = answer.headers.keys().map(http::HeaderName::as_str);
-        let cors: Vec<_> = names
-            .filter(|name| name.starts_with("access-control"))
-            .collect();
+        let cors: Vec<_> = names.filter(|name| name.starts_with("access-control")).collect();
         assert!(cors.is_empty(), "{answer:?}");
     }
 }
@@ -304,9 +256,7 @@ async fn every_page_of_the_flow_is_locked_down() {
     page.page(200);
     let wrong = browser.enter(&page, "alice", "wrong").await;
     wrong.page(400);
-    let onward = browser
-        .enter(&page, "alice", crate::harness::PASSWORD)
-        .await;
+    let onward = browser.enter(&page, "alice", crate::harness::PASSWORD).await;
     let path = onward.header("location").unwrap().to_owned();
     browser.get(&path).await.page(200);
     browser.get("/oauth/logout").await.page(200);
@@ -321,9 +271,7 @@ async fn a_request_by_reference_is_refused() {
         let answer = alice.authorize(&az().with("request_uri", uri)).await;
         answer.redirects_error("request_uri_not_supported");
     }
-    let answer = alice
-        .authorize(&az().with("request", "eyJhbGciOiJub25lIn0.e30."))
-        .await;
+    let answer = alice.authorize(&az().with("request", "eyJhbGciOiJub25lIn0.e30.")).await;
     answer.redirects_error("request_not_supported");
 }
 
@@ -333,22 +281,13 @@ async fn without_a_page_nobody_is_asked() {
     let op = Op::start().await;
     let silent = az().with("prompt", "none");
     let mut nobody = Browser::new(&op);
-    nobody
-        .authorize(&silent)
-        .await
-        .redirects_error("login_required");
+    nobody.authorize(&silent).await.redirects_error("login_required");
     let mut alice = Browser::alices(&op).await;
     let wider = silent.clone().with("scope", "profile email");
-    alice
-        .authorize(&wider)
-        .await
-        .redirects_error("consent_required");
+    alice.authorize(&wider).await.redirects_error("consent_required");
     alice.authorize(&silent).await.code();
     let both = az().with("prompt", "none login");
-    alice
-        .authorize(&both)
-        .await
-        .redirects_error("invalid_request");
+    alice.authorize(&both).await.redirects_error("invalid_request");
 }
 
 /// A16, as far as there is no ID token.
@@ -362,10 +301,7 @@ async fn a_new_sign_in_is_asked_for_once_and_not_forgotten() {
         page.page(200);
         // Reloading or cancelling yields no code.
         alice.authorize(&asked).await.page(200).flow();
-        alice
-            .say(&page, "no")
-            .await
-            .redirects_error("access_denied");
+        alice.say(&page, "no").await.redirects_error("access_denied");
         let done = alice.sign_in(&asked, "alice").await;
         done.code();
         op.clock.advance(secs(2));
@@ -389,24 +325,13 @@ async fn an_oversized_request_is_refused() {
         let posted = alice.post_body("/oauth/authorize", asked.query()).await;
         posted.page(413);
     }
-    let whole = alice
-        .post_body("/oauth/authorize", "x".repeat(1_000_000))
-        .await;
+    let whole = alice.post_body("/oauth/authorize", "x".repeat(1_000_000)).await;
     whole.page(413);
     let many = format!("{}{}", az().query(), "&x=1".repeat(2_000));
-    alice
-        .get(&format!("/oauth/authorize?{many}"))
-        .await
-        .page(400);
-    let scope = (0..200)
-        .map(|n| format!("s{n}"))
-        .collect::<Vec<_>>()
-        .join(" ");
+    alice.get(&format!("/oauth/authorize?{many}")).await.page(400);
+    let scope = (0..200).map(|n| format!("s{n}")).collect::<Vec<_>>().join(" ");
     let asked = az().with("scope", &scope);
-    alice
-        .authorize(&asked)
-        .await
-        .redirects_error("invalid_scope");
+    alice.authorize(&asked).await.redirects_error("invalid_scope");
 }
 
 /// A18: nobody is carried to an application's own scheme without a click.
@@ -414,18 +339,12 @@ async fn an_oversized_request_is_refused() {
 async fn a_scheme_of_the_applications_own_is_reached_by_a_button() {
     let op = Op::start().await;
     let mut alice = Browser::new(&op);
-    let asked = az()
-        .with("client_id", "nat")
-        .with("redirect_uri", "com.example.app:/cb");
+    let asked = az().with("client_id", "nat").with("redirect_uri", "com.example.app:/cb");
     let page = alice.sign_in(&asked, "alice").await;
     let agreed = alice.say(&page, "yes").await;
     let again = alice.authorize(&asked).await;
     let wrong = alice.authorize(&asked.with("scope", "admin")).await;
-    for (answer, told) in [
-        (agreed, "code="),
-        (again, "code="),
-        (wrong, "error=invalid_scope"),
-    ] {
+    for (answer, told) in [(agreed, "code="), (again, "code="), (wrong, "error=invalid_scope")] {
         answer.page(200);
         assert!(!answer.body.contains("http-equiv"), "{answer:?}");
         let link = format!("href=\"com.example.app:/cb?{told}");
@@ -437,10 +356,7 @@ async fn a_scheme_of_the_applications_own_is_reached_by_a_button() {
 async fn a_post_goes_on_by_get_and_sets_no_cookie() {
     let op = Op::start().await;
     let mut browser = Browser::new(&op);
-    browser.headers = vec![
-        ("origin", "https://web.test"),
-        ("sec-fetch-site", "cross-site"),
-    ];
+    browser.headers = vec![("origin", "https://web.test"), ("sec-fetch-site", "cross-site")];
     let answer = browser.post_body("/oauth/authorize", az().query()).await;
     answer.goes_to("/oauth/authorize");
     assert_eq!(answer.header("set-cookie"), None);
@@ -523,9 +439,6 @@ async fn nobody_gets_a_code_by_head() {
     let path = format!("/oauth/authorize?{}", az().query());
     let head = Request::head(path);
     let answer = alice.send(head, String::new()).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("allow")),
-        (405, Some("GET, POST"))
-    );
+    assert_eq!((answer.status.as_u16(), answer.header("allow")), (405, Some("GET, POST")));
     assert_eq!(answer.header("location"), None);
 }

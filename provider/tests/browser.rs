@@ -75,11 +75,7 @@ pub(crate) struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     pub(crate) fn new(op: &'a Op) -> Self {
-        Self {
-            op,
-            cookies: BTreeMap::new(),
-            headers: Vec::new(),
-        }
+        Self { op, cookies: BTreeMap::new(), headers: Vec::new() }
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> Answer {
@@ -88,13 +84,11 @@ impl<'a> Browser<'a> {
     }
 
     pub(crate) async fn authorize(&mut self, parameters: &Parameters) -> Answer {
-        self.get(&format!("/oauth/authorize?{}", parameters.query()))
-            .await
+        self.get(&format!("/oauth/authorize?{}", parameters.query())).await
     }
 
     pub(crate) async fn post(&mut self, path: &str, pairs: &[(&str, &str)]) -> Answer {
-        self.post_body(path, form::encode(pairs.iter().copied()))
-            .await
+        self.post_body(path, form::encode(pairs.iter().copied())).await
     }
 
     pub(crate) async fn post_body(&mut self, path: &str, body: String) -> Answer {
@@ -140,11 +134,7 @@ impl<'a> Browser<'a> {
 
     /// Answers the sign-in page.
     pub(crate) async fn enter(&mut self, page: &Answer, name: &str, password: &str) -> Answer {
-        let fields = [
-            ("flow", page.flow()),
-            ("username", name),
-            ("password", password),
-        ];
+        let fields = [("flow", page.flow()), ("username", name), ("password", password)];
         self.post(page.action(), &fields).await
     }
 
@@ -179,22 +169,13 @@ impl Answer {
     pub(crate) fn page(&self, status: u16) -> &Self {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         assert_eq!(self.header("location"), None, "{self:?}");
-        assert_eq!(
-            self.header("content-type"),
-            Some("text/html; charset=utf-8")
-        );
+        assert_eq!(self.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.header("referrer-policy"), Some("no-referrer"));
         assert_eq!(self.header("x-frame-options"), Some("DENY"));
         assert_eq!(self.header("x-content-type-options"), Some("nosniff"));
-        assert_eq!(
-            self.header("cross-origin-opener-policy"),
-            Some("same-origin")
-        );
-        assert_eq!(
-            self.header("strict-transport-security"),
-            Some("max-age=63072000")
-        );
+        assert_eq!(self.header("cross-origin-opener-policy"), Some("same-origin"));
+        assert_eq!(self.header("strict-transport-security"), Some("max-age=63072000"));
         let policy = self.header("content-security-policy").unwrap();
         for part in [
             "default-src 'none';",
@@ -235,11 +216,7 @@ impl Answer {
     #[track_caller]
     pub(crate) fn redirects_error(&self, error: &str) {
         let told = self.goes_to("https://web.test/cb");
-        let expected = [
-            ("error", error),
-            ("iss", crate::harness::ISSUER),
-            ("state", "S"),
-        ];
+        let expected = [("error", error), ("iss", crate::harness::ISSUER), ("state", "S")];
         let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(told, BTreeMap::from(expected), "{self:?}");
     }

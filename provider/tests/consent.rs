@@ -25,10 +25,7 @@ async fn the_page_shows_what_is_asked() {
         assert!(page.body.contains(part), "{part} in {page:?}");
     }
     let policy = page.header("content-security-policy").unwrap();
-    assert!(
-        policy.contains("form-action 'self' https://web.test;"),
-        "{policy}"
-    );
+    assert!(policy.contains("form-action 'self' https://web.test;"), "{policy}");
 }
 
 /// L5: a no goes back as `access_denied`, and is asked again the next time.
@@ -37,10 +34,7 @@ async fn a_no_goes_back_as_a_refusal() {
     let op = Op::start().await;
     let mut alice = Browser::new(&op);
     let page = alice.sign_in(&az(), "alice").await;
-    alice
-        .say(&page, "no")
-        .await
-        .redirects_error("access_denied");
+    alice.say(&page, "no").await.redirects_error("access_denied");
     alice.authorize(&az()).await.page(200).flow();
 }
 
@@ -135,10 +129,7 @@ async fn nobody_else_can_answer() {
 
     // The same browser, in which somebody else has signed in since.
     let mut shared = alice.clone();
-    shared
-        .sign_in(&az().with("prompt", "login"), "bob")
-        .await
-        .page(200);
+    shared.sign_in(&az().with("prompt", "login"), "bob").await.page(200);
     shared.say(&page, "yes").await.page(403);
 
     // The same browser, signed out.
@@ -158,11 +149,7 @@ async fn consent_is_remembered_by_scope() {
     alice.say(&page, "yes").await.code();
     alice.authorize(&wider).await.code();
     alice.authorize(&az().with("scope", "email")).await.code();
-    alice
-        .authorize(&az().with("prompt", "consent"))
-        .await
-        .page(200)
-        .flow();
+    alice.authorize(&az().with("prompt", "consent")).await.page(200).flow();
 }
 
 /// A10: after credentials and consent the next request is a GET.
@@ -186,9 +173,7 @@ async fn the_same_yes_many_times_at_once_is_one_grant() {
     let page = alice.sign_in(&az(), "alice").await;
     let body = form::encode([("flow", page.flow()), ("answer", "yes")]);
     let mut tabs = vec![alice; 8];
-    let posts = tabs
-        .iter_mut()
-        .map(|tab| tab.post_body("/oauth/consent", body.clone()));
+    let posts = tabs.iter_mut().map(|tab| tab.post_body("/oauth/consent", body.clone()));
     let mut codes = Vec::new();
     for answer in join(posts).await {
         codes.push(answer.code());
@@ -208,11 +193,7 @@ async fn join<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<
             }
             std::task::Poll::Pending => true,
         });
-        if waiting.is_empty() {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
+        if waiting.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     })
     .await;
     done

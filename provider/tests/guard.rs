@@ -36,11 +36,7 @@ async fn bearer(op: &Op, path: &str, token: &str) -> Answer {
 }
 
 async fn token(op: &Op) -> String {
-    let sign_in = [
-        ("grant_type", "password"),
-        ("username", "alice"),
-        ("password", PASSWORD),
-    ];
+    let sign_in = [("grant_type", "password"), ("username", "alice"), ("password", PASSWORD)];
     text(&op.token("first", &sign_in).await.ok(), "access_token").to_owned()
 }
 
@@ -52,19 +48,10 @@ async fn seed_a_good_token_reaches_the_handler_with_what_it_says() {
     let expected = json!({ "subject": "alice", "client": "first", "scope": "profile email" });
     for path in ["/me", "/any"] {
         let answer = bearer(&op, path, &alices).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.json()),
-            (200, expected.clone())
-        );
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, expected.clone()));
     }
-    assert_eq!(
-        call(&op, "/me", &format!("bEaReR {alices}")).await.status,
-        200
-    );
-    let machine = op
-        .token("svc", &[("grant_type", "client_credentials")])
-        .await
-        .ok();
+    assert_eq!(call(&op, "/me", &format!("bEaReR {alices}")).await.status, 200);
+    let machine = op.token("svc", &[("grant_type", "client_credentials")]).await.ok();
     let answer = bearer(&op, "/me", text(&machine, "access_token")).await;
     assert_eq!(answer.json()["subject"], Value::Null);
 }
@@ -75,10 +62,7 @@ async fn a_missing_and_a_bad_token_are_401() {
     let op = api().await;
     for nothing in [op.get("/me").await, call(&op, "/me", "Basic eDp5").await] {
         assert_eq!(nothing.status, 401);
-        assert_eq!(
-            nothing.header("www-authenticate"),
-            Some("Bearer realm=\"api\"")
-        );
+        assert_eq!(nothing.header("www-authenticate"), Some("Bearer realm=\"api\""));
     }
     let refresh = op.tokens("web").await;
     let other_kind = text(&refresh, "refresh_token").to_owned();
@@ -95,9 +79,7 @@ async fn a_missing_and_a_bad_token_are_401() {
     let twice = Request::get("/me")
         .header(header::AUTHORIZATION, "Bearer a")
         .header(header::AUTHORIZATION, "Bearer b");
-    op.send(twice.body(Body::empty()).unwrap())
-        .await
-        .refused("invalid_request");
+    op.send(twice.body(Body::empty()).unwrap()).await.refused("invalid_request");
 }
 
 #[tokio::test]
@@ -106,35 +88,20 @@ async fn a_scope_that_does_not_reach_is_403_and_named() {
     let answer = bearer(&op, "/admin", &token(&op).await).await;
     assert_eq!(answer.status, 403);
     let challenge = answer.header("www-authenticate").unwrap();
-    assert!(
-        challenge.contains("error=\"insufficient_scope\""),
-        "{challenge}"
-    );
-    assert!(
-        challenge.ends_with("scope=\"profile admin\""),
-        "{challenge}"
-    );
+    assert!(challenge.contains("error=\"insufficient_scope\""), "{challenge}");
+    assert!(challenge.ends_with("scope=\"profile admin\""), "{challenge}");
 }
 
 #[tokio::test]
 async fn a_token_that_expired_or_was_revoked_is_401() {
     let op = api().await;
     let (expires, revoked) = (token(&op).await, token(&op).await);
-    op.post("/oauth/revoke", "first", &[("token", &revoked)])
-        .await;
+    op.post("/oauth/revoke", "first", &[("token", &revoked)]).await;
     assert_eq!(bearer(&op, "/me", &revoked).await.status, 401);
     let ended = op.tokens("pub").await;
     let authority = op.provider.authority();
-    authority
-        .end_grants_of(&id("pub"), &subject("alice"))
-        .await
-        .unwrap();
-    assert_eq!(
-        bearer(&op, "/any", text(&ended, "access_token"))
-            .await
-            .status,
-        401
-    );
+    authority.end_grants_of(&id("pub"), &subject("alice")).await.unwrap();
+    assert_eq!(bearer(&op, "/any", text(&ended, "access_token")).await.status, 401);
     assert_eq!(bearer(&op, "/me", &expires).await.status, 200);
     op.clock.advance(secs(600));
     assert_eq!(bearer(&op, "/me", &expires).await.status, 401);
@@ -152,12 +119,7 @@ async fn a_guard_that_asks_for_no_scope_lets_nobody_through() {
         .route("/odd", get(me).layer(guard.require(["profile", "ädmin"])));
     op.router = op.router.clone().merge(router);
     let alices = token(&op).await;
-    for (path, status) in [
-        ("/both", 200),
-        ("/more", 403),
-        ("/none", 500),
-        ("/odd", 500),
-    ] {
+    for (path, status) in [("/both", 200), ("/more", 403), ("/none", 500), ("/odd", 500)] {
         let answer = bearer(&op, path, &alices).await;
         assert_eq!(answer.status, status, "{path}: {answer:?}");
     }
@@ -176,20 +138,11 @@ async fn a_use_at_the_guard_counts_as_seen() {
     let op = api().await;
     let first = op.tokens("pub").await;
     let second = op.refresh("pub", text(&first, "refresh_token")).await.ok();
-    assert_eq!(
-        bearer(&op, "/me", text(&second, "access_token"))
-            .await
-            .status,
-        200
-    );
+    assert_eq!(bearer(&op, "/me", text(&second, "access_token")).await.status, 200);
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
     op.clock.advance(secs(31));
-    op.refresh("pub", text(&first, "refresh_token"))
-        .await
-        .refused("invalid_grant");
-    op.refresh("pub", text(&second, "refresh_token"))
-        .await
-        .refused("invalid_grant");
+    op.refresh("pub", text(&first, "refresh_token")).await.refused("invalid_grant");
+    op.refresh("pub", text(&second, "refresh_token")).await.refused("invalid_grant");
 }

@@ -47,10 +47,7 @@ pub(crate) fn subject(subject: &str) -> Subject {
 /// A confidential client by Basic, for code and refresh.
 pub(crate) fn web(name: &str) -> Client {
     Client {
-        secrets: vec![ClientSecret {
-            hash: SecretHash::of(&Secret::new(SECRET)),
-            expires: None,
-        }],
+        secrets: vec![ClientSecret { hash: SecretHash::of(&Secret::new(SECRET)), expires: None }],
         redirect_uris: vec![format!("https://{name}.test/cb")],
         grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
         scope: "profile email".parse().unwrap(),
@@ -90,16 +87,8 @@ pub(crate) fn clients() -> Vec<Client> {
             redirect_uris: vec![],
             ..public("first")
         },
-        Client {
-            token_endpoint_auth_method: AuthMethod::ClientSecretPost,
-            ..web("post")
-        },
-        Client {
-            introspect: true,
-            grant_types: vec![],
-            redirect_uris: vec![],
-            ..web("rs1")
-        },
+        Client { token_endpoint_auth_method: AuthMethod::ClientSecretPost, ..web("post") },
+        Client { introspect: true, grant_types: vec![], redirect_uris: vec![], ..web("rs1") },
     ]
 }
 
@@ -164,12 +153,7 @@ impl Op {
             .users(People);
         let provider = change(builder).build().await.unwrap();
         let router = provider.router().merge(provider.well_known());
-        Self {
-            provider,
-            clock,
-            store,
-            router,
-        }
+        Self { provider, clock, store, router }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -184,8 +168,7 @@ impl Op {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path).body(Body::empty()).unwrap())
-            .await
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
     /// A form, by a client with its authentication: `web:` by Basic, `pub` by its id in the body.
@@ -199,9 +182,7 @@ impl Op {
 
     /// What a token introspects to, asked by a resource server.
     pub(crate) async fn introspect(&self, token: &str) -> Value {
-        let answer = self
-            .post("/oauth/introspect", "rs1", &[("token", token)])
-            .await;
+        let answer = self.post("/oauth/introspect", "rs1", &[("token", token)]).await;
         assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
         answer.json()
     }
@@ -210,13 +191,7 @@ impl Op {
     pub(crate) async fn code(&self, client: &str) -> (String, String) {
         let (verifier, challenge) = pkce::pair(&[7; 32]);
         let challenge = challenge.to_string();
-        let registered = self
-            .provider
-            .authority()
-            .client(&id(client))
-            .await
-            .unwrap()
-            .unwrap();
+        let registered = self.provider.authority().client(&id(client)).await.unwrap().unwrap();
         let query = form::encode([
             ("response_type", "code"),
             ("client_id", client),
@@ -242,13 +217,7 @@ impl Op {
 
     /// What a code is redeemed with.
     pub(crate) async fn redeem(&self, client: &str, code: &str, verifier: &str) -> Answer {
-        let registered = self
-            .provider
-            .authority()
-            .client(&id(client))
-            .await
-            .unwrap()
-            .unwrap();
+        let registered = self.provider.authority().client(&id(client)).await.unwrap().unwrap();
         let pairs = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -265,19 +234,13 @@ impl Op {
     }
 
     pub(crate) async fn refresh(&self, client: &str, token: &str) -> Answer {
-        self.token(
-            client,
-            &[("grant_type", "refresh_token"), ("refresh_token", token)],
-        )
-        .await
+        self.token(client, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
     }
 }
 
 /// The request that [`Op::post`] sends.
 pub(crate) fn post(path: &str, client: &str, pairs: &[(&str, &str)]) -> Request<Body> {
-    let known = clients()
-        .into_iter()
-        .find(|known| known.client_id.as_str() == client);
+    let known = clients().into_iter().find(|known| known.client_id.as_str() == client);
     let method = known.map(|known| known.token_endpoint_auth_method);
     let mut body = form::encode(pairs.iter().copied());
     let mut request =
@@ -338,34 +301,20 @@ impl Answer {
         assert_eq!(json["error"], error, "{self:?}");
         assert!(json["error_description"].is_string(), "{self:?}");
         assert!(json.get("access_token").is_none(), "{self:?}");
-        assert_eq!(
-            self.header("www-authenticate").is_some(),
-            status == 401,
-            "{self:?}"
-        );
+        assert_eq!(self.header("www-authenticate").is_some(), status == 401, "{self:?}");
     }
 
     /// T26: JSON, `no-store`, `nosniff`, no cookie.
     #[track_caller]
     fn is_clean_json(&self) {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/json"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
-        assert_eq!(
-            self.header("x-content-type-options"),
-            Some("nosniff"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("x-content-type-options"), Some("nosniff"), "{self:?}");
         assert_eq!(self.header("set-cookie"), None, "{self:?}");
     }
 }
 
 /// A member of a JSON answer as text.
 pub(crate) fn text<'a>(json: &'a Value, name: &str) -> &'a str {
-    json[name]
-        .as_str()
-        .unwrap_or_else(|| panic!("no {name} in {json}"))
+    json[name].as_str().unwrap_or_else(|| panic!("no {name} in {json}"))
 }

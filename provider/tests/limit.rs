@@ -16,11 +16,7 @@ use crate::{
 };
 
 fn password<'a>(name: &'a str, password: &'a str) -> [(&'a str, &'a str); 3] {
-    [
-        ("grant_type", "password"),
-        ("username", name),
-        ("password", password),
-    ]
+    [("grant_type", "password"), ("username", name), ("password", password)]
 }
 
 async fn try_at(op: &Op, name: &str, secret: &str) -> Answer {
@@ -45,9 +41,7 @@ fn is_braked(answer: &Answer) -> u64 {
 async fn the_eleventh_try_of_an_account_is_braked() {
     let (world, op) = with_alice().await;
     for name in ["alice", "Alice", "alice ", "ａｌｉｃｅ", "ALICE"].repeat(2) {
-        try_at(&op, name, "wrong password")
-            .await
-            .refused("invalid_grant");
+        try_at(&op, name, "wrong password").await.refused("invalid_grant");
     }
     for secret in ["wrong password", PASSWORD] {
         let wait = is_braked(&try_at(&op, "aLiCe", secret).await);
@@ -64,13 +58,8 @@ async fn the_page_and_the_token_endpoint_share_the_brake() {
     let mut browser = Browser::new(&op);
     let page = browser.authorize(&az()).await;
     for _ in 0..5 {
-        browser
-            .enter(&page, "Alice", "wrong password")
-            .await
-            .page(400);
-        try_at(&op, "alice", "wrong password")
-            .await
-            .refused("invalid_grant");
+        browser.enter(&page, "Alice", "wrong password").await.page(400);
+        try_at(&op, "alice", "wrong password").await.refused("invalid_grant");
     }
     is_braked(&try_at(&op, "alice", PASSWORD).await);
     let held = browser.enter(&page, "alice", PASSWORD).await;
@@ -85,9 +74,7 @@ async fn an_unknown_name_is_braked_the_same() {
     let mut answers = Vec::new();
     for name in ["alice", "nobody"] {
         for _ in 0..10 {
-            try_at(&op, name, "wrong password")
-                .await
-                .refused("invalid_grant");
+            try_at(&op, name, "wrong password").await.refused("invalid_grant");
         }
         let held = try_at(&op, name, "wrong password").await;
         is_braked(&held);
@@ -102,9 +89,7 @@ async fn a_known_browser_is_not_locked_out() {
     let (_world, op) = with_alice().await;
     let mut known = Browser::alices(&op).await;
     for _ in 0..10 {
-        try_at(&op, "alice", "wrong password")
-            .await
-            .refused("invalid_grant");
+        try_at(&op, "alice", "wrong password").await.refused("invalid_grant");
     }
     let again = az().with("prompt", "login");
     let mut stranger = Browser::new(&op);
@@ -112,16 +97,10 @@ async fn a_known_browser_is_not_locked_out() {
     stranger.enter(&page, "alice", PASSWORD).await.page(429);
     let page = known.authorize(&again).await;
     for _ in 0..20 {
-        known
-            .enter(&page, "alice", PASSWORD)
-            .await
-            .goes_to("/oauth/authorize");
+        known.enter(&page, "alice", PASSWORD).await.goes_to("/oauth/authorize");
     }
     for _ in 0..5 {
-        known
-            .enter(&page, "alice", "wrong password")
-            .await
-            .page(400);
+        known.enter(&page, "alice", "wrong password").await.page(400);
     }
     known.enter(&page, "alice", PASSWORD).await.page(429);
 }
@@ -134,9 +113,7 @@ async fn a_known_browser_is_a_stranger_to_another_account() {
     let mut alices = Browser::alices(&op).await;
     let page = alices.authorize(&az().with("prompt", "login")).await;
     for _ in 0..10 {
-        try_at(&op, "bob", "wrong password")
-            .await
-            .refused("invalid_grant");
+        try_at(&op, "bob", "wrong password").await.refused("invalid_grant");
     }
     alices.enter(&page, "bob", PASSWORD).await.page(429);
 }
@@ -145,10 +122,9 @@ async fn a_known_browser_is_a_stranger_to_another_account() {
 #[tokio::test]
 async fn a_spray_from_one_address_is_braked() {
     let (_world, op) = with_alice().await;
-    for (one, other) in [
-        ("192.0.2.7:1", "192.0.2.8:1"),
-        ("[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1"),
-    ] {
+    for (one, other) in
+        [("192.0.2.7:1", "192.0.2.8:1"), ("[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1")]
+    {
         let mut refused = 0;
         for number in 0..1000 {
             let answer = try_from(&op, one, &format!("user {one} {number}")).await;
@@ -167,19 +143,11 @@ async fn a_spray_from_one_address_is_braked() {
 #[tokio::test]
 async fn a_braked_address_locks_nobody_out() {
     let world = World::new();
-    let address = Limit {
-        tries: 1,
-        window: secs(900),
-    };
-    let limits = Limits {
-        address,
-        ..Limits::default()
-    };
+    let address = Limit { tries: 1, window: secs(900) };
+    let limits = Limits { address, ..Limits::default() };
     let op = world.replica_with(|builder| builder.limits(limits)).await;
     add(&op, "alice").await;
-    try_from(&op, "192.0.2.7:1", "bob")
-        .await
-        .refused("invalid_grant");
+    try_from(&op, "192.0.2.7:1", "bob").await.refused("invalid_grant");
     for _ in 0..20 {
         is_braked(&try_from(&op, "192.0.2.7:1", "alice").await);
     }
@@ -208,9 +176,7 @@ async fn the_limit_holds_exactly_across_replicas() {
             status => assert!(matches!(status, 429 | 503), "{status}"),
         }
     }
-    let hashes = replicas
-        .iter()
-        .map(|op| op.provider.authority().passwords().hashes());
+    let hashes = replicas.iter().map(|op| op.provider.authority().passwords().hashes());
     // One hash made alice's password.
     assert_eq!((evaluated, hashes.sum::<u64>()), (10, 11));
 }
@@ -256,9 +222,7 @@ async fn names_of_a_closure_are_braked() {
     });
     let op = world.replica_with(|builder| builder.users(users)).await;
     for _ in 0..10 {
-        try_at(&op, "carol", "wrong password")
-            .await
-            .refused("invalid_grant");
+        try_at(&op, "carol", "wrong password").await.refused("invalid_grant");
     }
     is_braked(&try_at(&op, "carol", PASSWORD).await);
 }
@@ -273,10 +237,7 @@ async fn made_up_names_do_not_fill_the_store() {
             kind: countersign_provider::store::Kind::Limit,
             tag: None,
         };
-        let page = countersign_provider::store::Page {
-            after: None,
-            size: 1000,
-        };
+        let page = countersign_provider::store::Page { after: None, size: 1000 };
         op.store.list(&query, page).await.unwrap().records
     };
     for number in 0..200 {

@@ -29,10 +29,7 @@ async fn a_forged_sign_out_is_refused() {
     let mut alice = Browser::alices(&op).await;
     let page = alice.get("/oauth/logout").await;
     alice.post("/oauth/logout", &[]).await.page(403);
-    alice
-        .post("/oauth/logout", &[("answer", "yes")])
-        .await
-        .page(403);
+    alice.post("/oauth/logout", &[("answer", "yes")]).await.page(403);
     let mut from_elsewhere = alice.clone();
     from_elsewhere.headers = vec![("sec-fetch-site", "cross-site")];
     from_elsewhere.say(&page, "yes").await.page(403);
@@ -56,10 +53,7 @@ async fn after_a_sign_out_the_old_cookie_is_worth_nothing() {
     after.page(200);
     assert!(after.body.contains("You are signed out"), "{after:?}");
     for mut browser in [alice, before] {
-        browser
-            .authorize(&az().with("prompt", "none"))
-            .await
-            .redirects_error("login_required");
+        browser.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
         assert_eq!(browser.authorize(&az()).await.action(), "/oauth/sign-in");
     }
 }
@@ -77,10 +71,7 @@ async fn a_refresh_token_ends_its_grant_and_its_session() {
     op.refresh("web", refresh).await.refused("invalid_grant");
     let told = op.introspect(text(&tokens, "access_token")).await;
     assert_eq!(told["active"], false);
-    alice
-        .authorize(&az().with("prompt", "none"))
-        .await
-        .redirects_error("login_required");
+    alice.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
 }
 
 #[tokio::test]
@@ -90,13 +81,9 @@ async fn a_client_signs_out_only_its_own() {
     let code = alice.authorize(&az()).await.code();
     let tokens = op.redeem("web", &code, VERIFIER).await.ok();
     let refresh = text(&tokens, "refresh_token");
-    let foreign = op
-        .post("/oauth/logout", "web2", &[("token", refresh)])
-        .await;
+    let foreign = op.post("/oauth/logout", "web2", &[("token", refresh)]).await;
     foreign.refused("invalid_grant");
-    let nobody = op
-        .post("/oauth/logout", "nobody", &[("token", refresh)])
-        .await;
+    let nobody = op.post("/oauth/logout", "nobody", &[("token", refresh)]).await;
     nobody.refused("invalid_client");
     op.refresh("web", refresh).await.ok();
     alice.authorize(&az()).await.code();

@@ -59,8 +59,7 @@ impl Store for Counting {
         expected: Option<Version>,
         record: Record,
     ) -> Result<(), PutError> {
-        self.check()
-            .map_err(|Unavailable(why)| PutError::NotApplied(why))?;
+        self.check().map_err(|Unavailable(why)| PutError::NotApplied(why))?;
         self.writes.fetch_add(1, Ordering::Relaxed);
         self.inner.put(key, expected, record).await
     }
@@ -91,11 +90,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let clock = Clock::fixed(START);
-        Self {
-            store: Counting::new(&clock),
-            clock,
-            key: Secret::new("A".repeat(43)),
-        }
+        Self { store: Counting::new(&clock), clock, key: Secret::new("A".repeat(43)) }
     }
 
     /// One more replica.
@@ -112,12 +107,7 @@ impl World {
             .password_cost(Cost::new(64, 1, 1).unwrap());
         let provider = change(builder).build().await.unwrap();
         let router = provider.router().merge(provider.well_known());
-        Op {
-            provider,
-            clock: self.clock.clone(),
-            store: self.store.clone(),
-            router,
-        }
+        Op { provider, clock: self.clock.clone(), store: self.store.clone(), router }
     }
 
     /// What a piece of work reads, writes and hashes.
@@ -136,10 +126,7 @@ impl World {
         let before = counted();
         let done = work.await;
         let after = counted();
-        (
-            done,
-            std::array::from_fn(|place| after[place] - before[place]),
-        )
+        (done, std::array::from_fn(|place| after[place] - before[place]))
     }
 }
 
@@ -152,9 +139,6 @@ pub(crate) async fn with_alice() -> (World, Op) {
 }
 
 pub(crate) async fn add(op: &Op, name: &str) {
-    let user = NewUser {
-        password: NewPassword::Given(PASSWORD.into()),
-        ..NewUser::new(name)
-    };
+    let user = NewUser { password: NewPassword::Given(PASSWORD.into()), ..NewUser::new(name) };
     op.provider.authority().add_user(user).await.unwrap();
 }

@@ -29,10 +29,7 @@ async fn revoking_a_refresh_token_ends_all_that_came_of_it() {
 
     revoke(&op, "web", &[("token", refresh)]).await;
     op.refresh("web", refresh).await.refused("invalid_grant");
-    assert_eq!(
-        op.introspect(text(&next, "access_token")).await["active"],
-        false
-    );
+    assert_eq!(op.introspect(text(&next, "access_token")).await["active"], false);
 }
 
 /// R1: unknown tokens and wrong hints are fine; a carried token dies too, and again is fine.
@@ -40,28 +37,15 @@ async fn revoking_a_refresh_token_ends_all_that_came_of_it() {
 async fn revoking_is_forgiving_and_final() {
     let op = Op::start().await;
     revoke(&op, "web", &[("token", "unknown")]).await;
-    revoke(
-        &op,
-        "web",
-        &[("token", "cs_rt_unknown"), ("token_type_hint", "nonsense")],
-    )
-    .await;
+    revoke(&op, "web", &[("token", "cs_rt_unknown"), ("token_type_hint", "nonsense")]).await;
     let tokens = op.tokens("web").await;
     let refresh = text(&tokens, "refresh_token");
-    revoke(
-        &op,
-        "web",
-        &[("token", refresh), ("token_type_hint", "access_token")],
-    )
-    .await;
+    revoke(&op, "web", &[("token", refresh), ("token_type_hint", "access_token")]).await;
     op.refresh("web", refresh).await.refused("invalid_grant");
     let carried = op.token("svc", &CREDENTIALS).await.ok();
     for _ in 0..2 {
         revoke(&op, "svc", &[("token", text(&carried, "access_token"))]).await;
-        assert_eq!(
-            op.introspect(text(&carried, "access_token")).await["active"],
-            false
-        );
+        assert_eq!(op.introspect(text(&carried, "access_token")).await["active"], false);
     }
 }
 
@@ -72,9 +56,7 @@ async fn revoking_an_old_refresh_token_ends_the_line_too() {
     let first = op.tokens("pub").await;
     let second = op.refresh("pub", text(&first, "refresh_token")).await.ok();
     revoke(&op, "pub", &[("token", text(&first, "refresh_token"))]).await;
-    op.refresh("pub", text(&second, "refresh_token"))
-        .await
-        .refused("invalid_grant");
+    op.refresh("pub", text(&second, "refresh_token")).await.refused("invalid_grant");
 }
 
 /// R2.
@@ -84,15 +66,11 @@ async fn only_ones_own_tokens_are_revoked() {
     let tokens = op.tokens("web").await;
     let refresh = text(&tokens, "refresh_token");
     for token in [refresh, text(&tokens, "access_token")] {
-        op.post("/oauth/revoke", "web2", &[("token", token)])
-            .await
-            .refused("invalid_grant");
+        op.post("/oauth/revoke", "web2", &[("token", token)]).await.refused("invalid_grant");
     }
     let carried = op.token("svc", &CREDENTIALS).await.ok();
     let carried = text(&carried, "access_token");
-    op.post("/oauth/revoke", "web", &[("token", carried)])
-        .await
-        .refused("invalid_grant");
+    op.post("/oauth/revoke", "web", &[("token", carried)]).await.refused("invalid_grant");
     assert_eq!(op.introspect(carried).await["active"], true);
     op.refresh("web", refresh).await.ok();
 }
@@ -101,10 +79,7 @@ async fn only_ones_own_tokens_are_revoked() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_hangs_is_no_success() {
     let clock = Clock::fixed(START);
-    let hanging = Arc::new(Hanging {
-        store: Memory::new(clock.clone()),
-        hangs: Mutex::new(false),
-    });
+    let hanging = Arc::new(Hanging { store: Memory::new(clock.clone()), hangs: Mutex::new(false) });
     let op = Op::over(hanging.clone(), clock, |builder| builder).await;
     let tokens = op.tokens("web").await;
     let token = [("token", text(&tokens, "refresh_token"))];
@@ -113,19 +88,8 @@ async fn a_store_that_hangs_is_no_success() {
     *hanging.hangs.lock() = true;
     let asks = [
         ("/oauth/revoke", "web", &token[..]),
-        (
-            "/oauth/introspect",
-            "rs1",
-            &[("token", text(&tokens, "access_token"))],
-        ),
-        (
-            "/oauth/token",
-            "web",
-            &[
-                ("grant_type", "refresh_token"),
-                ("refresh_token", token[0].1),
-            ],
-        ),
+        ("/oauth/introspect", "rs1", &[("token", text(&tokens, "access_token"))]),
+        ("/oauth/token", "web", &[("grant_type", "refresh_token"), ("refresh_token", token[0].1)]),
     ];
     for (path, client, pairs) in asks {
         let answer = op.post(path, client, pairs).await;
@@ -142,36 +106,21 @@ async fn a_store_that_hangs_is_no_success() {
 #[tokio::test]
 async fn method_authentication_and_cors() {
     let op = Op::start().await;
-    op.get("/oauth/revoke")
-        .await
-        .refused_with(405, "invalid_request");
+    op.get("/oauth/revoke").await.refused_with(405, "invalid_request");
     let tokens = op.tokens("pub").await;
     let token = [("token", text(&tokens, "refresh_token"))];
-    op.post("/oauth/revoke", "", &token)
-        .await
-        .refused("invalid_client");
-    op.post("/oauth/revoke", "", &[token[0], ("client_id", "web")])
-        .await
-        .refused("invalid_client");
+    op.post("/oauth/revoke", "", &token).await.refused("invalid_client");
+    op.post("/oauth/revoke", "", &[token[0], ("client_id", "web")]).await.refused("invalid_client");
     let mut request = post("/oauth/revoke?callback=x", "pub", &token);
-    request
-        .headers_mut()
-        .insert(header::ORIGIN, "https://spa.test".parse().unwrap());
+    request.headers_mut().insert(header::ORIGIN, "https://spa.test".parse().unwrap());
     let answer = op.send(request).await;
     assert_eq!((answer.status.as_u16(), &*answer.body), (200, ""));
-    assert_eq!(
-        answer.header("access-control-allow-origin"),
-        Some("https://spa.test")
-    );
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://spa.test"));
 }
 
 async fn revoke(op: &Op, client: &str, pairs: &[(&str, &str)]) {
     let answer = op.post("/oauth/revoke", client, pairs).await;
-    assert_eq!(
-        (answer.status.as_u16(), &*answer.body),
-        (200, ""),
-        "{answer:?}"
-    );
+    assert_eq!((answer.status.as_u16(), &*answer.body), (200, ""), "{answer:?}");
     assert_eq!(answer.header("cache-control"), Some("no-store"));
 }
 

@@ -29,51 +29,19 @@ async fn seed_the_script_and_all_that_belongs_to_it_is_served_for_any_page() {
     let module = ask(&op, "/js/oauth_client.js", &[]).await;
     let wasm = format!("/js/{}", wasm_of(&module.body));
     for (path, media_type, caching) in [
-        (
-            "/js/oauth_client.js",
-            "text/javascript; charset=utf-8",
-            "public, max-age=300",
-        ),
-        (
-            "/js/oauth_form.js",
-            "text/javascript; charset=utf-8",
-            "public, max-age=300",
-        ),
-        (
-            "/js/oauth_client.d.ts",
-            "text/plain; charset=utf-8",
-            "public, max-age=300",
-        ),
-        (
-            "/js/oauth_client.json",
-            "application/json",
-            "public, max-age=300",
-        ),
-        (
-            &wasm,
-            "application/wasm",
-            "public, max-age=31536000, immutable",
-        ),
+        ("/js/oauth_client.js", "text/javascript; charset=utf-8", "public, max-age=300"),
+        ("/js/oauth_form.js", "text/javascript; charset=utf-8", "public, max-age=300"),
+        ("/js/oauth_client.d.ts", "text/plain; charset=utf-8", "public, max-age=300"),
+        ("/js/oauth_client.json", "application/json", "public, max-age=300"),
+        (&wasm, "application/wasm", "public, max-age=31536000, immutable"),
     ] {
         let answer = ask(&op, path, &[]).await;
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(answer.header("content-type"), Some(media_type), "{path}");
         assert_eq!(answer.header("cache-control"), Some(caching), "{path}");
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            Some("*"),
-            "{path}"
-        );
-        assert_eq!(
-            answer.header("cross-origin-resource-policy"),
-            Some("cross-origin"),
-            "{path}"
-        );
-        assert_eq!(
-            answer.header("x-content-type-options"),
-            Some("nosniff"),
-            "{path}"
-        );
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{path}");
+        assert_eq!(answer.header("cross-origin-resource-policy"), Some("cross-origin"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
         assert!(!answer.body.is_empty(), "{path}");
     }
 }
@@ -114,17 +82,9 @@ async fn a_bundle_is_pinned_by_its_hash() {
     let pinned = pinned.strip_prefix(ISSUER).unwrap();
     let module = ask(&op, pinned, &[]).await;
     assert_eq!(module.status, 200);
-    assert_eq!(
-        module.header("cache-control"),
-        Some("public, max-age=31536000, immutable")
-    );
+    assert_eq!(module.header("cache-control"), Some("public, max-age=31536000, immutable"));
     assert_eq!(module.body, ask(&op, "/js/oauth_client.js", &[]).await.body);
-    assert!(
-        document["countersign_integrity"]
-            .as_str()
-            .unwrap()
-            .starts_with("sha384-")
-    );
+    assert!(document["countersign_integrity"].as_str().unwrap().starts_with("sha384-"));
     let folder = pinned.strip_suffix("oauth_client.js").unwrap();
     let wasm = ask(&op, &format!("{folder}{}", wasm_of(&module.body)), &[]).await;
     assert_eq!(wasm.status, 200);
@@ -140,17 +100,8 @@ async fn seed_the_script_is_mounted_anywhere() {
     let op = Op::with(|builder| builder.paths(paths)).await;
     let module = ask(&op, "/static/sign-in.js", &[]).await;
     assert_eq!(module.status, 200);
-    for name in [
-        wasm_of(&module.body),
-        "oauth_client.json",
-        "oauth_client.js",
-        "oauth_form.js",
-    ] {
-        assert_eq!(
-            ask(&op, &format!("/static/{name}"), &[]).await.status,
-            200,
-            "{name}"
-        );
+    for name in [wasm_of(&module.body), "oauth_client.json", "oauth_client.js", "oauth_form.js"] {
+        assert_eq!(ask(&op, &format!("/static/{name}"), &[]).await.status, 200, "{name}");
     }
     assert_eq!(ask(&op, "/js/oauth_client.js", &[]).await.status, 404);
 

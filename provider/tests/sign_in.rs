@@ -41,33 +41,19 @@ async fn a_planted_cookie_is_not_signed_in() {
         (found.0.clone(), found.1.clone())
     };
     // The same user signs in anew: the session goes on, its cookie does not.
-    victim
-        .sign_in(&az().with("prompt", "login"), "alice")
-        .await
-        .code();
+    victim.sign_in(&az().with("prompt", "login"), "alice").await.code();
     let renewed = victim.session().unwrap().to_owned();
     assert_ne!(renewed, planted);
     let mut attacker = Browser::new(&op);
     attacker.cookies.insert(name.clone(), planted);
-    attacker
-        .authorize(&az().with("prompt", "none"))
-        .await
-        .redirects_error("login_required");
+    attacker.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
     // Another user signs in: the session before is over.
-    victim
-        .sign_in(&az().with("prompt", "login"), "bob")
-        .await
-        .page(200);
+    victim.sign_in(&az().with("prompt", "login"), "bob").await.page(200);
     attacker.cookies.insert(name.clone(), renewed.clone());
-    attacker
-        .authorize(&az().with("prompt", "none"))
-        .await
-        .redirects_error("login_required");
+    attacker.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
     // A value that nobody drew is replaced.
     let mut victim = Browser::new(&op);
-    victim
-        .cookies
-        .insert(name, "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA".into());
+    victim.cookies.insert(name, "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA".into());
     victim.sign_in(&az(), "alice").await.code();
     assert!(!victim.session().unwrap().starts_with("AAAA"));
 }
@@ -116,11 +102,7 @@ async fn a_form_is_answered_where_it_belongs() {
     let mut browser = Browser::new(&op);
     let sign_in = browser.authorize(&az()).await;
     let consent = browser.sign_in(&az(), "alice").await;
-    let wrong = [
-        ("flow", consent.flow()),
-        ("username", "alice"),
-        ("password", PASSWORD),
-    ];
+    let wrong = [("flow", consent.flow()), ("username", "alice"), ("password", PASSWORD)];
     browser.post("/oauth/sign-in", &wrong).await.page(403);
     let wrong = [("flow", sign_in.flow()), ("answer", "yes")];
     browser.post("/oauth/consent", &wrong).await.page(403);
@@ -144,10 +126,7 @@ async fn an_unknown_user_and_a_wrong_password_look_the_same() {
         let masked = answer.body.replace(&flow, "FLOW").replace(name, "NAME");
         answers.push((answer.status, answer.headers, masked));
     }
-    assert!(
-        answers[0].2.contains("Username or password is wrong."),
-        "{answers:?}"
-    );
+    assert!(answers[0].2.contains("Username or password is wrong."), "{answers:?}");
     assert_eq!(answers[0], answers[1]);
 }
 
@@ -159,10 +138,7 @@ async fn after_a_wrong_password_the_same_page_takes_the_right_one() {
     let again = browser.enter(&page, "alice", "wrong").await;
     assert!(again.body.contains("value=\"alice\""), "{again:?}");
     assert!(!again.body.contains("wrong\""), "{again:?}");
-    browser
-        .enter(&again, "alice", PASSWORD)
-        .await
-        .goes_to("/oauth/authorize");
+    browser.enter(&again, "alice", PASSWORD).await.goes_to("/oauth/authorize");
     for empty in [("", PASSWORD), ("alice", "")] {
         browser.enter(&page, empty.0, empty.1).await.page(400);
     }
@@ -192,16 +168,9 @@ async fn what_is_reflected_is_inert() {
     wrong.page(400);
     for answer in [page, wrong] {
         assert!(!answer.body.contains("<svg onload"), "{answer:?}");
-        assert!(
-            answer
-                .body
-                .contains("&lt;svg onload=alert(1)&gt;{{7*7}}&quot;&#39;")
-        );
+        assert!(answer.body.contains("&lt;svg onload=alert(1)&gt;{{7*7}}&quot;&#39;"));
     }
-    for query in [
-        "client_id=<svg onload>",
-        "error=<svg onload>&error_description=%0d%0aX:y",
-    ] {
+    for query in ["client_id=<svg onload>", "error=<svg onload>&error_description=%0d%0aX:y"] {
         let path = format!("/oauth/authorize?{}", query.replace(['<', '>', ' '], "%3C"));
         let answer = browser.get(&path).await;
         answer.page(400);
@@ -224,10 +193,7 @@ async fn cancelling_goes_back_with_a_refusal() {
     let op = Op::start().await;
     let mut browser = Browser::new(&op);
     let page = browser.authorize(&az()).await;
-    browser
-        .say(&page, "no")
-        .await
-        .redirects_error("access_denied");
+    browser.say(&page, "no").await.redirects_error("access_denied");
     assert_eq!(browser.session(), None);
 }
 
@@ -242,25 +208,16 @@ async fn a_sign_in_page_that_stood_open_for_too_long_begins_again() {
     assert_eq!(browser.session(), None);
     let path = again.header("location").unwrap().to_owned();
     let page = browser.get(&path).await;
-    browser
-        .enter(&page, "alice", PASSWORD)
-        .await
-        .goes_to("/oauth/authorize");
+    browser.enter(&page, "alice", PASSWORD).await.goes_to("/oauth/authorize");
     assert!(browser.session().is_some());
 }
 
 /// A session ends when nobody uses it for its idle time, and at its cap however much it is used.
 #[tokio::test]
 async fn a_session_ends_by_idleness_and_at_its_cap() {
-    let lifetimes = Lifetimes {
-        session_idle: secs(100),
-        session_cap: secs(350),
-        ..Lifetimes::default()
-    };
-    let policy = Policy {
-        lifetimes,
-        ..Policy::default()
-    };
+    let lifetimes =
+        Lifetimes { session_idle: secs(100), session_cap: secs(350), ..Lifetimes::default() };
+    let policy = Policy { lifetimes, ..Policy::default() };
     let op = Op::with_policy(policy).await;
     let silent = az().with("prompt", "none");
     let mut alice = Browser::alices(&op).await;
@@ -271,17 +228,11 @@ async fn a_session_ends_by_idleness_and_at_its_cap() {
     op.clock.advance(secs(79));
     alice.authorize(&silent).await.code();
     op.clock.advance(secs(1));
-    alice
-        .authorize(&silent)
-        .await
-        .redirects_error("login_required");
+    alice.authorize(&silent).await.redirects_error("login_required");
 
     alice.sign_in(&az(), "alice").await.code();
     op.clock.advance(secs(100));
-    alice
-        .authorize(&silent)
-        .await
-        .redirects_error("login_required");
+    alice.authorize(&silent).await.redirects_error("login_required");
 }
 
 /// Under a path of the embedding application every link holds that path.
@@ -292,19 +243,14 @@ async fn nested_under_a_path_the_pages_stay_below_it() {
     let router = Router::new().nest("/auth", op.provider.router());
     let op = Op { router, ..op };
     let mut browser = Browser::new(&op);
-    let page = browser
-        .get(&format!("/auth/oauth/authorize?{}", az().query()))
-        .await;
+    let page = browser.get(&format!("/auth/oauth/authorize?{}", az().query())).await;
     assert_eq!(page.action(), "/auth/oauth/sign-in");
     let onward = browser.enter(&page, "alice", PASSWORD).await;
     onward.goes_to("/auth/oauth/authorize");
     let path = onward.header("location").unwrap().to_owned();
     let page = browser.get(&path).await;
     assert_eq!(page.action(), "/auth/oauth/consent");
-    let told = browser
-        .say(&page, "yes")
-        .await
-        .goes_to("https://web.test/cb");
+    let told = browser.say(&page, "yes").await.goes_to("https://web.test/cb");
     assert_eq!(told["iss"], "https://op.test/auth");
 }
 
@@ -315,14 +261,9 @@ async fn nested_under_a_path_the_pages_stay_below_it() {
 async fn no_parameter_leads_elsewhere() {
     let op = Op::start().await;
     let mut browser = Browser::new(&op);
-    for evil in [
-        "//evil",
-        "/\\evil",
-        "https:evil",
-        "%2f%2fevil",
-        "/%09/evil",
-        "javascript:alert(1)",
-    ] {
+    for evil in
+        ["//evil", "/\\evil", "https:evil", "%2f%2fevil", "/%09/evil", "javascript:alert(1)"]
+    {
         for name in ["return_to", "next", "target_link_uri"] {
             let page = browser.authorize(&az().with(name, evil)).await;
             assert_eq!(page.action(), "/oauth/sign-in");
@@ -340,16 +281,10 @@ async fn a_session_of_a_user_who_is_switched_off_is_over() {
     let op = Op::start().await;
     let mut alice = Browser::alices(&op).await;
     let records = Records::new(op.store.clone(), ISSUER.into(), op.clock.clone());
-    let off = SubjectRecord {
-        disabled: true,
-        ..SubjectRecord::default()
-    };
+    let off = SubjectRecord { disabled: true, ..SubjectRecord::default() };
     assert!(records.create("alice", &off).await.unwrap());
     let silent = az().with("prompt", "none");
-    alice
-        .authorize(&silent)
-        .await
-        .redirects_error("login_required");
+    alice.authorize(&silent).await.redirects_error("login_required");
     let page = alice.authorize(&az()).await;
     alice.enter(&page, "alice", PASSWORD).await.page(400);
 }
@@ -363,11 +298,7 @@ async fn guessing_is_braked_for_page_and_password_grant_alike() {
     let mut thief = Browser::new(&op);
     let page = thief.authorize(&az()).await;
     let grant = async |password: &str| {
-        let pairs = [
-            ("grant_type", "password"),
-            ("username", "alice"),
-            ("password", password),
-        ];
+        let pairs = [("grant_type", "password"), ("username", "alice"), ("password", password)];
         op.token("first", &pairs).await
     };
     for _ in 0..5 {
@@ -380,14 +311,9 @@ async fn guessing_is_braked_for_page_and_password_grant_alike() {
     let wait: u64 = braked.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=900).contains(&wait), "{wait}");
     assert_eq!(thief.session(), None);
-    grant(PASSWORD)
-        .await
-        .refused_with(429, "temporarily_unavailable");
+    grant(PASSWORD).await.refused_with(429, "temporarily_unavailable");
 
-    owner
-        .sign_in(&az().with("prompt", "login"), "alice")
-        .await
-        .code();
+    owner.sign_in(&az().with("prompt", "login"), "alice").await.code();
     op.clock.advance(secs(900));
     let page = thief.authorize(&az()).await;
     let freed = thief.enter(&page, "alice", PASSWORD).await;

@@ -24,17 +24,10 @@ use crate::{
     people::{World, add, with_alice},
 };
 
-const ALL: Page = Page {
-    after: None,
-    size: 100,
-};
+const ALL: Page = Page { after: None, size: 100 };
 
 async fn try_at(op: &Op, name: &str, secret: &str) -> Answer {
-    let pairs = [
-        ("grant_type", "password"),
-        ("username", name),
-        ("password", secret),
-    ];
+    let pairs = [("grant_type", "password"), ("username", name), ("password", secret)];
     op.token("first", &pairs).await
 }
 
@@ -49,9 +42,7 @@ fn told(answer: &Answer) -> (u16, Vec<String>, String) {
     headers.sort();
     let flow = answer.body.split_once("name=\"flow\" value=\"");
     let flow = flow.and_then(|(_, behind)| behind.split('"').next());
-    let body = flow.map_or(answer.body.clone(), |flow| {
-        answer.body.replace(flow, "FLOW")
-    });
+    let body = flow.map_or(answer.body.clone(), |flow| answer.body.replace(flow, "FLOW"));
     (answer.status.as_u16(), headers, body)
 }
 
@@ -60,10 +51,7 @@ async fn those_who_cannot(op: &Op) -> [(&'static str, &'static str); 5] {
     add(op, "disabled").await;
     let authority = op.provider.authority();
     authority.disable_user("disabled", true).await.unwrap();
-    let without = NewUser {
-        password: NewPassword::Without,
-        ..NewUser::new("without")
-    };
+    let without = NewUser { password: NewPassword::Without, ..NewUser::new("without") };
     authority.add_user(without).await.unwrap();
     add(op, "deleted").await;
     authority.delete_user("deleted").await.unwrap();
@@ -112,14 +100,10 @@ async fn the_page_tells_nobody_who_has_an_account() {
 async fn a_listed_user_costs_the_same_as_an_unknown_one() {
     let world = World::new();
     let listed = ListedUser::new("alice", PASSWORD);
-    let op = world
-        .replica_with(|builder| builder.list_users([listed]))
-        .await;
+    let op = world.replica_with(|builder| builder.list_users([listed])).await;
     let (answer, unknown) = world.cost_of(&op, try_at(&op, "unknown", PASSWORD)).await;
     answer.refused("invalid_grant");
-    let (answer, wrong) = world
-        .cost_of(&op, try_at(&op, "alice", "wrong password"))
-        .await;
+    let (answer, wrong) = world.cost_of(&op, try_at(&op, "alice", "wrong password")).await;
     answer.refused("invalid_grant");
     assert_eq!(unknown, wrong);
 }
@@ -129,20 +113,13 @@ async fn a_listed_user_costs_the_same_as_an_unknown_one() {
 async fn every_byte_of_a_password_counts() {
     let (_world, op) = with_alice().await;
     let authority = op.provider.authority();
-    for (place, set) in [
-        "x".repeat(64),
-        "x".repeat(128),
-        "x".repeat(72) + "b",
-        "eight\0bb".into(),
-    ]
-    .into_iter()
-    .enumerate()
+    for (place, set) in ["x".repeat(64), "x".repeat(128), "x".repeat(72) + "b", "eight\0bb".into()]
+        .into_iter()
+        .enumerate()
     {
         let name = format!("user {place}");
-        let user = NewUser {
-            password: NewPassword::Given(set.clone().into()),
-            ..NewUser::new(&name)
-        };
+        let user =
+            NewUser { password: NewPassword::Given(set.clone().into()), ..NewUser::new(&name) };
         authority.add_user(user).await.unwrap();
         let mut other = set.clone();
         other.pop();
@@ -162,9 +139,7 @@ async fn an_endless_password_is_refused_at_once() {
     assert_eq!(cost, [0, 0, 0]);
     let mut browser = Browser::new(&op);
     let page = browser.authorize(&az()).await;
-    let (answer, cost) = world
-        .cost_of(&op, browser.enter(&page, "alice", &endless))
-        .await;
+    let (answer, cost) = world.cost_of(&op, browser.enter(&page, "alice", &endless)).await;
     answer.refused_on_a_page();
     assert_eq!(cost[1..], [0, 0]);
 }
@@ -176,14 +151,8 @@ async fn an_unfit_password_cannot_be_set() {
     let authority = op.provider.authority();
     for unfit in ["seven77", &"x".repeat(1025)] {
         let given = || NewPassword::Given(unfit.into());
-        let user = NewUser {
-            password: given(),
-            ..NewUser::new("bob")
-        };
-        assert!(matches!(
-            authority.add_user(user).await,
-            Err(UserError::Password(_))
-        ));
+        let user = NewUser { password: given(), ..NewUser::new("bob") };
+        assert!(matches!(authority.add_user(user).await, Err(UserError::Password(_))));
         let set = authority.set_password("alice", given()).await;
         assert!(matches!(set, Err(UserError::Password(_))));
     }
@@ -210,33 +179,19 @@ async fn whatever_ends_a_users_access_ends_all_of_it() {
             "disable" => authority.disable_user("Alice", true).await.unwrap(),
             "delete" => authority.delete_user("Alice").await.unwrap(),
             "revoke" => authority.end_grants_of_user("Alice").await.unwrap(),
-            _ => drop(
-                authority
-                    .set_password("Alice", NewPassword::Generated)
-                    .await
-                    .unwrap(),
-            ),
+            _ => drop(authority.set_password("Alice", NewPassword::Generated).await.unwrap()),
         }
         // What a replica remembers is at most a second old.
         tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
 
-        op.redeem("web", &pending, VERIFIER)
-            .await
-            .refused("invalid_grant");
-        op.refresh("web", text(&tokens, "refresh_token"))
-            .await
-            .refused("invalid_grant");
-        op.refresh("first", text(&direct, "refresh_token"))
-            .await
-            .refused("invalid_grant");
+        op.redeem("web", &pending, VERIFIER).await.refused("invalid_grant");
+        op.refresh("web", text(&tokens, "refresh_token")).await.refused("invalid_grant");
+        op.refresh("first", text(&direct, "refresh_token")).await.refused("invalid_grant");
         for token in [&tokens, &direct] {
             let told = op.introspect(text(token, "access_token")).await;
             assert_eq!(told, serde_json::json!({ "active": false }), "{how}");
         }
-        browser
-            .authorize(&az().with("prompt", "none"))
-            .await
-            .redirects_error("login_required");
+        browser.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
         let entered = try_at(&op, "alice", PASSWORD).await;
         match how {
             "revoke" => drop(entered.ok()),
@@ -260,19 +215,14 @@ async fn what_began_anew_at_one_replica_holds_at_the_other_at_once() {
 
     let authority = there.provider.authority();
     authority.end_grants_of_user("alice").await.unwrap();
-    authority
-        .end_grants_of_client(&client_id("svc"))
-        .await
-        .unwrap();
+    authority.end_grants_of_client(&client_id("svc")).await.unwrap();
     let after = try_at(&there, "alice", PASSWORD).await.ok();
     let machine = there.token("svc", &machine).await.ok();
     for kept_or_carried in [&after, &machine] {
         let told = here.introspect(text(kept_or_carried, "access_token")).await;
         assert_eq!(told["active"], true);
     }
-    here.refresh("first", text(&after, "refresh_token"))
-        .await
-        .ok();
+    here.refresh("first", text(&after, "refresh_token")).await.ok();
     assert_eq!(here.introspect(old).await["active"], false);
 }
 
@@ -285,9 +235,7 @@ async fn a_user_who_was_disabled_begins_anew() {
     authority.disable_user("alice", true).await.unwrap();
     authority.disable_user("alice", false).await.unwrap();
     try_at(&op, "alice", PASSWORD).await.ok();
-    op.refresh("first", text(&before, "refresh_token"))
-        .await
-        .refused("invalid_grant");
+    op.refresh("first", text(&before, "refresh_token")).await.refused("invalid_grant");
 }
 
 /// A name that was deleted and given again is somebody else's.
@@ -322,11 +270,8 @@ async fn of_two_who_add_one_name_one_does() {
 async fn a_user_is_added_shown_listed_changed_and_deleted() {
     let (_world, op) = with_alice().await;
     let authority = op.provider.authority();
-    let new = NewUser {
-        email: Some("bob@shop.example".into()),
-        admin: true,
-        ..NewUser::new(" Bob")
-    };
+    let new =
+        NewUser { email: Some("bob@shop.example".into()), admin: true, ..NewUser::new(" Bob") };
     let added = authority.add_user(new).await.unwrap();
     let generated = added.password.unwrap();
     assert_eq!(generated.expose().len(), 24);
@@ -343,50 +288,34 @@ async fn a_user_is_added_shown_listed_changed_and_deleted() {
     let names: Vec<_> = users.iter().map(|user| &*user.profile.username).collect();
     assert_eq!((names, next), (vec!["alice", "Bob"], None));
 
-    let renewed = authority
-        .set_password("bob", NewPassword::Generated)
-        .await
-        .unwrap();
+    let renewed = authority.set_password("bob", NewPassword::Generated).await.unwrap();
     try_at(&op, "bob", renewed.unwrap().expose()).await.ok();
     authority.disable_user("bob", true).await.unwrap();
     assert!(authority.show_user("bob").await.unwrap().disabled);
     authority.delete_user("bob").await.unwrap();
     let gone = authority.show_user("bob").await.unwrap_err();
-    assert_eq!(
-        gone.to_string(),
-        "no user bob is known; `user list` shows those that are"
-    );
+    assert_eq!(gone.to_string(), "no user bob is known; `user list` shows those that are");
 }
 
 #[tokio::test]
 async fn what_cannot_be_done_says_what_to_do() {
     let world = World::new();
     let listed = ListedUser::new("Carol", PASSWORD);
-    let op = world
-        .replica_with(|builder| builder.list_users([listed]))
-        .await;
+    let op = world.replica_with(|builder| builder.list_users([listed])).await;
     let authority = op.provider.authority();
     let unknown = authority.disable_user("nobody", true).await;
     assert!(matches!(unknown, Err(UserError::Unknown(_))));
     let configured = authority.delete_user("carol").await;
     assert!(matches!(configured, Err(UserError::Configured(_))));
-    let configured = authority
-        .set_password("carol", NewPassword::Generated)
-        .await;
+    let configured = authority.set_password("carol", NewPassword::Generated).await;
     assert!(matches!(configured, Err(UserError::Configured(_))));
     let taken = authority.add_user(NewUser::new("carol")).await;
     assert!(matches!(taken, Err(UserError::Exists(_))));
     let nameless = authority.add_user(NewUser::new("\n")).await;
     assert!(matches!(nameless, Err(UserError::Name)));
     for email in ["bob", "bob@", "@shop", "b b@shop"] {
-        let user = NewUser {
-            email: Some(email.into()),
-            ..NewUser::new("bob")
-        };
-        assert!(
-            matches!(authority.add_user(user).await, Err(UserError::Email)),
-            "{email}"
-        );
+        let user = NewUser { email: Some(email.into()), ..NewUser::new("bob") };
+        assert!(matches!(authority.add_user(user).await, Err(UserError::Email)), "{email}");
     }
 }
 
@@ -395,21 +324,10 @@ async fn what_cannot_be_done_says_what_to_do() {
 async fn a_listed_user_can_be_switched_off() {
     let world = World::new();
     let listed = ListedUser::new("Carol", PASSWORD);
-    let op = world
-        .replica_with(|builder| builder.list_users([listed]))
-        .await;
-    assert_eq!(
-        subject_of(&op, &try_at(&op, "CAROL", PASSWORD).await).await,
-        "carol"
-    );
-    op.provider
-        .authority()
-        .disable_user("carol", true)
-        .await
-        .unwrap();
-    try_at(&op, "carol", PASSWORD)
-        .await
-        .refused("invalid_grant");
+    let op = world.replica_with(|builder| builder.list_users([listed])).await;
+    assert_eq!(subject_of(&op, &try_at(&op, "CAROL", PASSWORD).await).await, "carol");
+    op.provider.authority().disable_user("carol", true).await.unwrap();
+    try_at(&op, "carol", PASSWORD).await.refused("invalid_grant");
     let (users, _) = op.provider.authority().list_users(ALL).await.unwrap();
     assert!(users[0].disabled && users[0].created.is_none());
 }
@@ -419,29 +337,16 @@ async fn a_listed_user_can_be_switched_off() {
 async fn a_cheap_hash_is_made_anew_at_the_next_sign_in() {
     let (world, _) = with_alice().await;
     let dearer = Cost::new(128, 1, 1).unwrap();
-    let op = world
-        .replica_with(|builder| builder.password_cost(dearer))
-        .await;
+    let op = world.replica_with(|builder| builder.password_cost(dearer)).await;
     let records = Records::new(world.store.clone(), ISSUER.into(), world.clock.clone());
-    let hash = || async {
-        records
-            .load::<UserRecord>("alice")
-            .await
-            .unwrap()
-            .unwrap()
-            .password
-            .unwrap()
-    };
-    try_at(&op, "alice", "wrong password")
-        .await
-        .refused("invalid_grant");
+    let hash =
+        || async { records.load::<UserRecord>("alice").await.unwrap().unwrap().password.unwrap() };
+    try_at(&op, "alice", "wrong password").await.refused("invalid_grant");
     assert!(hash().await.expose().contains("$m=64,"));
     let tokens = try_at(&op, "alice", PASSWORD).await.ok();
     assert!(hash().await.expose().contains("$m=128,"));
     try_at(&op, "alice", PASSWORD).await.ok();
-    op.refresh("first", text(&tokens, "refresh_token"))
-        .await
-        .ok();
+    op.refresh("first", text(&tokens, "refresh_token")).await.ok();
 }
 
 /// A user whose access is ended at the very moment at which the password is looked at.
@@ -461,10 +366,7 @@ impl Users for Overtaken {
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>, Denied> {
-        Ok(Some(Account {
-            name: name.to_owned(),
-            subject: subject(name),
-        }))
+        Ok(Some(Account { name: name.to_owned(), subject: subject(name) }))
     }
 }
 
@@ -479,20 +381,12 @@ async fn a_sign_in_that_is_overtaken_by_a_revocation_yields_nothing_alive() {
     let tokens = try_at(&op, "alice", PASSWORD).await.ok();
     let told = op.introspect(text(&tokens, "access_token")).await;
     assert_eq!(told["active"], false);
-    op.refresh("first", text(&tokens, "refresh_token"))
-        .await
-        .refused("invalid_grant");
+    op.refresh("first", text(&tokens, "refresh_token")).await.refused("invalid_grant");
 
     let mut browser = Browser::new(&op);
     let page = browser.authorize(&az()).await;
-    browser
-        .enter(&page, "alice", PASSWORD)
-        .await
-        .goes_to("/oauth/authorize");
-    browser
-        .authorize(&az().with("prompt", "none"))
-        .await
-        .redirects_error("login_required");
+    browser.enter(&page, "alice", PASSWORD).await.goes_to("/oauth/authorize");
+    browser.authorize(&az().with("prompt", "none")).await.redirects_error("login_required");
 }
 
 /// T19: what a session agrees to at the moment at which it is ended ends with it.
@@ -522,9 +416,7 @@ async fn a_consent_that_is_overtaken_by_a_revocation_yields_nothing_alive() {
         })
         .await
         .unwrap();
-    op.redeem("web", code.expose(), VERIFIER)
-        .await
-        .refused("invalid_grant");
+    op.redeem("web", code.expose(), VERIFIER).await.refused("invalid_grant");
 }
 
 /// Seed S0: users from a list, with names and passwords, or with hashes.
@@ -540,21 +432,11 @@ async fn seed_s0_users_from_a_list() {
     };
     let list = [ListedUser::new("alice", PASSWORD), hashed];
     let op = world.replica_with(|builder| builder.list_users(list)).await;
-    assert_eq!(
-        subject_of(&op, &try_at(&op, "alice", PASSWORD).await).await,
-        "alice"
-    );
-    assert_eq!(
-        subject_of(&op, &try_at(&op, "bob", "password").await).await,
-        "user-7"
-    );
-    try_at(&op, "alice", "password")
-        .await
-        .refused("invalid_grant");
+    assert_eq!(subject_of(&op, &try_at(&op, "alice", PASSWORD).await).await, "alice");
+    assert_eq!(subject_of(&op, &try_at(&op, "bob", "password").await).await, "user-7");
+    try_at(&op, "alice", "password").await.refused("invalid_grant");
     let refreshed = try_at(&op, "alice", PASSWORD).await.ok();
-    op.refresh("first", text(&refreshed, "refresh_token"))
-        .await
-        .ok();
+    op.refresh("first", text(&refreshed, "refresh_token")).await.ok();
     // The records go on beside the list.
     add(&op, "dave").await;
     try_at(&op, "dave", PASSWORD).await.ok();
@@ -570,14 +452,8 @@ async fn a_list_that_does_not_hold_together_is_refused_at_the_start() {
     for (list, reason) in [
         (vec![alice("alice"), alice("ALICE")], "stands there twice"),
         (vec![alice("")], "a name has 1 to 255 bytes"),
-        (
-            vec![ListedUser::new("bob", "short")],
-            "at least 8 characters",
-        ),
-        (
-            vec![hash("$2b$12$abcdefghijklmnopqrstuv")],
-            "not an Argon2 hash",
-        ),
+        (vec![ListedUser::new("bob", "short")], "at least 8 characters"),
+        (vec![hash("$2b$12$abcdefghijklmnopqrstuv")], "not an Argon2 hash"),
     ] {
         let built = Provider::builder(ISSUER)
             .password_cost(Cost::new(64, 1, 1).unwrap())
@@ -598,23 +474,10 @@ async fn seed_s0_users_from_a_closure() {
         Ok(right.then(|| subject("user 1815")))
     });
     let op = world.replica_with(|builder| builder.users(users)).await;
-    assert_eq!(
-        subject_of(&op, &try_at(&op, "Ada", PASSWORD).await).await,
-        "user 1815"
-    );
+    assert_eq!(subject_of(&op, &try_at(&op, "Ada", PASSWORD).await).await, "user 1815");
     let mut browser = Browser::new(&op);
     let page = browser.authorize(&az()).await;
-    browser
-        .enter(&page, "Ada", "wrong password")
-        .await
-        .page(400);
-    browser
-        .enter(&page, "Ada", PASSWORD)
-        .await
-        .goes_to("/oauth/authorize");
-    op.provider
-        .authority()
-        .sign_in("Ada", &PASSWORD.into(), &Peer::default())
-        .await
-        .unwrap();
+    browser.enter(&page, "Ada", "wrong password").await.page(400);
+    browser.enter(&page, "Ada", PASSWORD).await.goes_to("/oauth/authorize");
+    op.provider.authority().sign_in("Ada", &PASSWORD.into(), &Peer::default()).await.unwrap();
 }

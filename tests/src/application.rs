@@ -28,19 +28,11 @@ impl Application {
     /// One under this name of the loopback address: `localhost` or `127.0.0.1`.
     pub async fn start(host: &str) -> Self {
         let port = port::free();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-            .await
-            .unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.unwrap();
         let (sender, answers) = mpsc::unbounded_channel();
-        let router = Router::new()
-            .route("/callback", get(callback))
-            .with_state(Arc::new(sender));
+        let router = Router::new().route("/callback", get(callback)).with_state(Arc::new(sender));
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self {
-            origin: format!("http://{host}:{port}"),
-            answers: Mutex::new(answers),
-            task,
-        }
+        Self { origin: format!("http://{host}:{port}"), answers: Mutex::new(answers), task }
     }
 
     /// Its origin.
@@ -58,18 +50,13 @@ impl Application {
     /// # Panics
     /// When nobody comes for 20 s.
     pub async fn answer(&self) -> Vec<(String, String)> {
-        self.answer_within(Duration::from_secs(20))
-            .await
-            .expect("nobody came back")
+        self.answer_within(Duration::from_secs(20)).await.expect("nobody came back")
     }
 
     /// The parameters that the next user brings back, if one comes soon enough.
     pub async fn answer_within(&self, time: Duration) -> Option<Vec<(String, String)>> {
         let mut answers = self.answers.lock().await;
-        tokio::time::timeout(time, answers.recv())
-            .await
-            .ok()
-            .flatten()
+        tokio::time::timeout(time, answers.recv()).await.ok().flatten()
     }
 }
 
@@ -83,9 +70,7 @@ type Answers = Arc<mpsc::UnboundedSender<Vec<(String, String)>>>;
 
 async fn callback(State(answers): State<Answers>, RawQuery(query): RawQuery) -> Html<&'static str> {
     let query = query.unwrap_or_default();
-    let pairs = url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect();
+    let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let _ = answers.send(pairs);
     Html("<!doctype html><title>Application</title><h1 id=back>Back at the application</h1>")
 }

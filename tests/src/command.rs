@@ -42,18 +42,10 @@ pub fn program(name: &str) -> PathBuf {
     let path = built().join(name);
     let remedy = "run tests/run, or first: cargo build --workspace --bins --examples";
     let made = modified(&path).unwrap_or_else(|| panic!("{} is missing: {remedy}", path.display()));
-    let own = if name.starts_with("examples/") {
-        "client-native"
-    } else {
-        "provider"
-    };
+    let own = if name.starts_with("examples/") { "client-native" } else { "provider" };
     for folder in ["protocol/src", &format!("{own}/src")] {
         let newest = newest(&root().join(folder));
-        assert!(
-            newest <= made,
-            "{} is older than {folder}: {remedy}",
-            path.display()
-        );
+        assert!(newest <= made, "{} is older than {folder}: {remedy}", path.display());
     }
     path
 }
@@ -69,10 +61,7 @@ pub fn target() -> PathBuf {
 /// When they are not, naming what installs them.
 pub fn peers() -> PathBuf {
     let peers = target().join("peers");
-    assert!(
-        peers.join("installed").exists(),
-        "the foreign peers are missing: run tests/install"
-    );
+    assert!(peers.join("installed").exists(), "the foreign peers are missing: run tests/install");
     peers
 }
 
@@ -124,13 +113,7 @@ fn newest(folder: &Path) -> SystemTime {
     fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter_map(|path| {
-            if path.is_dir() {
-                Some(newest(&path))
-            } else {
-                modified(&path)
-            }
-        })
+        .filter_map(|path| if path.is_dir() { Some(newest(&path)) } else { modified(&path) })
         .max()
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -88,12 +88,7 @@ impl Embedded {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, at)).await.unwrap();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let task = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
-        Self {
-            issuer,
-            clock,
-            wire,
-            task,
-        }
+        Self { issuer, clock, wire, task }
     }
 
     /// Its issuer.
@@ -199,10 +194,7 @@ fn service() -> Client {
 
 fn secrets() -> Vec<ClientSecret> {
     let hash = SecretHash::of(&Secret::new(SECRET));
-    vec![ClientSecret {
-        hash,
-        expires: None,
-    }]
+    vec![ClientSecret { hash, expires: None }]
 }
 
 /// Alice and Bob, with everybody's password.

@@ -117,20 +117,14 @@ impl Endpoints {
 
     /// Refreshes.
     pub async fn refresh(&self, by: By<'_>, refresh_token: &str) -> Answer {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", refresh_token),
-        ];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
         self.token(by, &form).await
     }
 
     /// Signs in by username and everybody's password.
     pub async fn password(&self, by: By<'_>, username: &str) -> Answer {
-        let form = [
-            ("grant_type", "password"),
-            ("username", username),
-            ("password", crate::PASSWORD),
-        ];
+        let form =
+            [("grant_type", "password"), ("username", username), ("password", crate::PASSWORD)];
         self.token(by, &form).await
     }
 
@@ -141,10 +135,7 @@ impl Endpoints {
 
     /// Whether a token is active, as the introspection endpoint says.
     pub async fn is_active(&self, by: By<'_>, token: &str) -> bool {
-        let answer = self
-            .post("/oauth/introspect", by, &[("token", token)])
-            .await
-            .well();
+        let answer = self.post("/oauth/introspect", by, &[("token", token)]).await.well();
         answer.json()["active"].as_bool().unwrap()
     }
 

@@ -30,9 +30,7 @@ impl Page {
     /// Where its first form goes.
     pub fn action(&self) -> Option<Url> {
         let form = self.elements("form").next()?;
-        self.url
-            .join(&attribute(form, "action").unwrap_or_default())
-            .ok()
+        self.url.join(&attribute(form, "action").unwrap_or_default()).ok()
     }
 
     /// The fields of its forms with their values, buttons left out.
@@ -68,9 +66,7 @@ impl Page {
 
     /// The addresses of its links.
     pub fn links(&self) -> Vec<String> {
-        self.elements("a")
-            .filter_map(|link| attribute(link, "href"))
-            .collect()
+        self.elements("a").filter_map(|link| attribute(link, "href")).collect()
     }
 
     /// The opening tags of this name.

@@ -67,8 +67,7 @@ impl Setup {
 
     /// With further arguments of `serve`.
     pub fn args(mut self, arguments: &[&str]) -> Self {
-        self.arguments
-            .extend(arguments.iter().map(ToString::to_string));
+        self.arguments.extend(arguments.iter().map(ToString::to_string));
         self
     }
 
@@ -127,21 +126,11 @@ impl Setup {
             let _ = child.wait();
             panic!("it serves: {}", self.log())
         });
-        Ran {
-            status,
-            stdout: read(&self.output()),
-            stderr: self.log().split_off(before),
-        }
+        Ran { status, stdout: read(&self.output()), stderr: self.log().split_off(before) }
     }
 
     fn spawn(&self) -> Child {
-        let append = |path: PathBuf| {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(path)
-                .unwrap()
-        };
+        let append = |path: PathBuf| File::options().create(true).append(true).open(path).unwrap();
         self.command()
             .stdout(append(self.output()))
             .stderr(append(self.log_file()))
@@ -150,15 +139,8 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let program = self
-            .program
-            .clone()
-            .unwrap_or_else(|| command::program("countersign"));
-        let mut line = self
-            .under
-            .iter()
-            .map(OsStr::new)
-            .chain([program.as_os_str()]);
+        let program = self.program.clone().unwrap_or_else(|| command::program("countersign"));
+        let mut line = self.under.iter().map(OsStr::new).chain([program.as_os_str()]);
         let mut command = command::clean(Command::new(line.next().unwrap()));
         command.args(line);
         command
@@ -253,10 +235,7 @@ impl Server {
 
     /// Another process with the same records, on a port of its own.
     pub fn replica(&self) -> Setup {
-        Setup {
-            port: port::free(),
-            ..self.setup.clone()
-        }
+        Setup { port: port::free(), ..self.setup.clone() }
     }
 
     /// Ends it with SIGKILL.
@@ -313,9 +292,7 @@ impl Server {
 
     /// Adds a client; gives its secret, which is empty for a public one.
     pub fn add_client(&self, flags: &[&str]) -> String {
-        let added = self
-            .run(&[&["client", "add", "--json"], flags].concat())
-            .well();
+        let added = self.run(&[&["client", "add", "--json"], flags].concat()).well();
         let secret = &added.json()["client_secret"];
         secret.as_str().unwrap_or_default().to_owned()
     }

@@ -32,11 +32,7 @@ impl Asking {
             .append_pair("state", "a state of its own")
             .append_pair("code_challenge", &challenge.to_string())
             .append_pair("code_challenge_method", pkce::METHOD);
-        Self {
-            url,
-            verifier,
-            redirect_uri: redirect_uri.to_owned(),
-        }
+        Self { url, verifier, redirect_uri: redirect_uri.to_owned() }
     }
 
     /// The form that redeems a code of it.
@@ -79,9 +75,7 @@ impl Seen {
     /// A parameter that the application gets.
     pub fn parameter(self, name: &str) -> Option<String> {
         let url = self.application();
-        url.query_pairs()
-            .find(|pair| pair.0 == name)
-            .map(|pair| pair.1.into_owned())
+        url.query_pairs().find(|pair| pair.0 == name).map(|pair| pair.1.into_owned())
     }
 }
 
@@ -148,11 +142,7 @@ impl Visitor {
         for _ in 0..3 {
             let Seen::Page(page) = &seen else { break };
             seen = if page.asks_for("password") {
-                let values = [
-                    ("username", username),
-                    ("password", PASSWORD),
-                    ("answer", "yes"),
-                ];
+                let values = [("username", username), ("password", PASSWORD), ("answer", "yes")];
                 self.fill(page, &values).await?
             } else if page.asks_for_an_answer() {
                 self.fill(page, &[("answer", "yes")]).await?
@@ -167,16 +157,12 @@ impl Visitor {
     pub async fn code(&self, asking: &Asking, username: &str) -> String {
         let seen = self.grant(&asking.url, username).await.unwrap();
         let url = seen.clone().application();
-        seen.parameter("code")
-            .unwrap_or_else(|| panic!("no code: {url}"))
+        seen.parameter("code").unwrap_or_else(|| panic!("no code: {url}"))
     }
 
     /// The same, where the provider may end in the middle of it.
     pub async fn try_code(&self, asking: &Asking, username: &str) -> Option<String> {
-        self.grant(&asking.url, username)
-            .await
-            .ok()?
-            .parameter("code")
+        self.grant(&asking.url, username).await.ok()?.parameter("code")
     }
 
     /// Goes on as long as it is redirected within one origin.
@@ -199,12 +185,7 @@ impl Visitor {
         let (url, status) = (response.url().clone(), response.status());
         let headers = response.headers().clone();
         let html = response.text().await?;
-        let page = Page {
-            url,
-            status,
-            headers,
-            html,
-        };
+        let page = Page { url, status, headers, html };
         Ok(match page.refresh() {
             Some(url) => Seen::Application(url),
             None => Seen::Page(page),
@@ -221,9 +202,7 @@ impl Default for Visitor {
 /// Where the one link of a page leads that asks for nothing.
 fn continuing(page: &Page) -> Url {
     let links = page.links();
-    let [link] = links.as_slice() else {
-        panic!("not a page to continue from: {page:?}")
-    };
+    let [link] = links.as_slice() else { panic!("not a page to continue from: {page:?}") };
     Url::parse(link).unwrap()
 }
 

@@ -12,22 +12,13 @@ use serde_json::Value;
 /// Which crates of the house each one may import: always, and behind an optional feature.
 const ARROWS: [(&str, &[&str], &[&str]); 6] = [
     ("countersign-protocol", &[], &[]),
-    (
-        "countersign-provider",
-        &["countersign-protocol"],
-        &["countersign-client"],
-    ),
+    ("countersign-provider", &["countersign-protocol"], &["countersign-client"]),
     ("countersign-client", &["countersign-protocol"], &[]),
     ("countersign-wasm", &["countersign-protocol"], &[]),
     ("countersign-bundle", &[], &[]),
     (
         "countersign-tests",
-        &[
-            "countersign-protocol",
-            "countersign-provider",
-            "countersign-client",
-            "countersign-wasm",
-        ],
+        &["countersign-protocol", "countersign-provider", "countersign-client", "countersign-wasm"],
         &[],
     ),
 ];
@@ -50,16 +41,8 @@ const WORLD: [&str; 13] = [
 ];
 
 /// What no crate that the protocol links may be.
-const WORLDLY_CRATES: [&str; 8] = [
-    "tokio",
-    "mio",
-    "socket2",
-    "reqwest",
-    "hyper",
-    "getrandom",
-    "rand",
-    "rustix",
-];
+const WORLDLY_CRATES: [&str; 8] =
+    ["tokio", "mio", "socket2", "reqwest", "hyper", "getrandom", "rand", "rustix"];
 
 #[test]
 fn each_crate_imports_only_what_it_may_know() {
@@ -110,12 +93,7 @@ fn the_protocol_links_nothing_that_does_input_or_output() {
 /// latter for calls that are not used here; `cargo bundle` fails when it is linked indeed.)
 #[test]
 fn the_browser_build_depends_on_no_crate_that_makes_it_large() {
-    let browser = [
-        "--package",
-        "countersign-wasm",
-        "--target",
-        "wasm32-unknown-unknown",
-    ];
+    let browser = ["--package", "countersign-wasm", "--target", "wasm32-unknown-unknown"];
     let linked = tree(&browser);
     assert!(linked.contains("countersign-protocol"), "{linked:?}");
     for name in ["url", "reqwest"] {
@@ -123,10 +101,7 @@ fn the_browser_build_depends_on_no_crate_that_makes_it_large() {
     }
     let storage = tree(&["--package", "gloo-storage"]);
     let without = tree(&[&browser[..], &["--prune", "gloo-storage"]].concat());
-    assert!(
-        storage.contains("serde_json"),
-        "gloo-storage does without: say so here"
-    );
+    assert!(storage.contains("serde_json"), "gloo-storage does without: say so here");
     assert!(!without.contains("serde_json"), "{without:?}");
 }
 
@@ -167,14 +142,10 @@ fn every_crate_that_is_linked_has_a_permissive_licence() {
 
 /// The names of all crates that the provider and the clients link.
 fn shipped() -> BTreeSet<String> {
-    [
-        "countersign-provider",
-        "countersign-client",
-        "countersign-wasm",
-    ]
-    .iter()
-    .flat_map(|name| tree(&["--package", name]))
-    .collect()
+    ["countersign-provider", "countersign-client", "countersign-wasm"]
+        .iter()
+        .flat_map(|name| tree(&["--package", name]))
+        .collect()
 }
 
 /// The house's own crates that a package links or builds with, and whether each is optional.
@@ -234,11 +205,7 @@ fn tree(more: &[&str]) -> BTreeSet<String> {
 }
 
 fn cargo(arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(root())
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "cargo {arguments:?}: {complaint}");
     String::from_utf8(output.stdout).unwrap()

@@ -98,11 +98,7 @@ impl Site {
         let provider = Provider::builder(&issuer)
             .clients([client(&origin)])
             .policy(Policy {
-                lifetimes: Lifetimes {
-                    access_token: life,
-                    leeway,
-                    ..Lifetimes::default()
-                },
+                lifetimes: Lifetimes { access_token: life, leeway, ..Lifetimes::default() },
                 ..Policy::default()
             })
             .users(Alice)
@@ -113,14 +109,8 @@ impl Site {
         let pages = pages(&issuer);
         let others = pages.clone();
         let pages_task = tokio::spawn(async move { axum::serve(at_pages, others).await.unwrap() });
-        let mut site = Self {
-            issuer,
-            origin,
-            wire: Arc::default(),
-            provider,
-            task: None,
-            _pages: pages_task,
-        };
+        let mut site =
+            Self { issuer, origin, wire: Arc::default(), provider, task: None, _pages: pages_task };
         site.serve(at_provider);
         site
     }
@@ -210,14 +200,8 @@ addEventListener("oauth:error", event => window.wrong = event.detail.error.code)
     Router::new()
         .route("/page", get(async || Html(page)))
         .route("/form", get(async || Html(form)))
-        .route(
-            "/strict.js",
-            get(async || ([(header::CONTENT_TYPE, "text/javascript")], STRICT)),
-        )
-        .route(
-            "/strict/{pin}",
-            get(async move |Path(pin): Path<String>| strict(&issuer, &pin)),
-        )
+        .route("/strict.js", get(async || ([(header::CONTENT_TYPE, "text/javascript")], STRICT)))
+        .route("/strict/{pin}", get(async move |Path(pin): Path<String>| strict(&issuer, &pin)))
 }
 
 /// What the page of [`strict`] does.
@@ -276,20 +260,13 @@ async fn carry(State(wire): State<Arc<Wire>>, request: Request, next: Next) -> R
     let text = String::from_utf8_lossy(&body).into_owned();
     let path = parts.uri.path().to_owned();
     let refresh = path == "/oauth/token" && text.contains("grant_type=refresh_token");
-    wire.seen
-        .lock()
-        .unwrap()
-        .push((parts.method.clone(), path, text));
+    wire.seen.lock().unwrap().push((parts.method.clone(), path, text));
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if refresh {
         let delay = wire.delay.load(Ordering::Relaxed) as u64;
         tokio::time::sleep(Duration::from_millis(delay)).await;
         let lose = |left: usize| left.checked_sub(1);
-        if wire
-            .lose
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose)
-            .is_ok()
-        {
+        if wire.lose.fetch_update(Ordering::Relaxed, Ordering::Relaxed, lose).is_ok() {
             std::panic::resume_unwind(Box::new("lost"));
         }
     }
@@ -309,10 +286,7 @@ impl Chromium {
              (async () => {{ {body} }})().then(ok => done({{ ok: ok ?? null }}),
                error => done({{ code: error.code ?? String(error), message: error.message }}));"
         );
-        self.client
-            .execute_async(&script, Vec::new())
-            .await
-            .unwrap()
+        self.client.execute_async(&script, Vec::new()).await.unwrap()
     }
 
     pub(crate) async fn ok(&self, body: &str) -> Value {
@@ -346,10 +320,8 @@ impl Chromium {
     }
 
     pub(crate) async fn calls(&self, site: &Site) -> Value {
-        let call = format!(
-            "await ready; return (await auth.fetch('{}/api/me')).status",
-            site.issuer
-        );
+        let call =
+            format!("await ready; return (await auth.fetch('{}/api/me')).status", site.issuer);
         self.run(&call).await
     }
 
@@ -453,15 +425,10 @@ async fn a_redirect_signs_in_and_leaves_no_code_and_no_token_behind() {
         // The module's own first statement cleaned it, before it loaded anything.
         assert_eq!(browser.ok("return window.atImport").await, site.page());
         let kept = browser.ok(DUMP).await.to_string();
-        for token in [
-            "cs_at_", "cs_rt_", "cs_ac_", "access", "refresh", "verifier", "code=",
-        ] {
+        for token in ["cs_at_", "cs_rt_", "cs_ac_", "access", "refresh", "verifier", "code="] {
             assert!(!kept.contains(token), "{token} in {kept}");
         }
-        assert!(
-            kept.contains("key false") && kept.contains("\"kept\""),
-            "{kept}"
-        );
+        assert!(kept.contains("key false") && kept.contains("\"kept\""), "{kept}");
         assert!(kept.contains("1."), "nothing is kept: {kept}");
     }
 }
@@ -474,17 +441,11 @@ async fn a_callback_that_was_not_asked_for_is_refused_by_name() {
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
         by_redirect(&browser, "no").await;
-        assert_eq!(
-            browser.ok("await ready; return auth.error.code").await,
-            "access_denied"
-        );
+        assert_eq!(browser.ok("await ready; return auth.error.code").await, "access_denied");
         assert_eq!(browser.status().await, "out");
         for query in ["?code=x&state=y", "?error=access_denied&state=y"] {
             browser.go(&format!("{}{query}", site.page())).await;
-            assert_eq!(
-                browser.ok("await ready; return auth.error.code").await,
-                "callback-unknown"
-            );
+            assert_eq!(browser.ok("await ready; return auth.error.code").await, "callback-unknown");
             assert_eq!(browser.ok("return location.href").await, site.page());
         }
         assert_eq!(site.wire.count("/oauth/token", ""), 0, "{at:?}");
@@ -493,17 +454,11 @@ async fn a_callback_that_was_not_asked_for_is_refused_by_name() {
         browser.run("await ready; auth.login()").await;
         browser.shows_any().await;
         browser.go(&format!("{}?code=x&state=y", site.page())).await;
-        assert_eq!(
-            browser.ok("await ready; return auth.error.code").await,
-            "callback-unknown"
-        );
+        assert_eq!(browser.ok("await ready; return auth.error.code").await, "callback-unknown");
         assert_eq!(site.wire.count("/oauth/token", ""), 0, "{at:?}");
         browser.sign_in().await;
         browser.go(&format!("{}?code=x&state=y", site.page())).await;
-        assert_eq!(
-            browser.ok("await ready; return auth.error.code").await,
-            "callback-unknown"
-        );
+        assert_eq!(browser.ok("await ready; return auth.error.code").await, "callback-unknown");
         assert_eq!(browser.status().await, "in", "{at:?}");
     }
 }
@@ -527,17 +482,11 @@ async fn a_token_goes_only_home() {
         ] {
             let call = format!("await ready; await auth.fetch('{elsewhere}')");
             let code = browser.run(&call).await["code"].clone();
-            assert!(
-                code == "origin-not-listed" || code == "bad-option",
-                "{elsewhere}: {code}"
-            );
+            assert!(code == "origin-not-listed" || code == "bad-option", "{elsewhere}: {code}");
         }
         let confused = format!("await ready; await auth.fetch('http://{host}@evil.test/api/me')");
         assert_eq!(browser.run(&confused).await["code"], "bad-option");
-        let away = format!(
-            "await ready; await auth.fetch('{}/api/away/{port}')",
-            site.issuer
-        );
+        let away = format!("await ready; await auth.fetch('{}/api/away/{port}')", site.issuer);
         assert_eq!(browser.run(&away).await["code"], "api-unreachable");
     }
 }
@@ -575,11 +524,7 @@ async fn five_tabs_refresh_once() {
             .await;
         for tab in &tabs {
             browser.switch(tab).await;
-            assert_eq!(
-                browser.ok("return await window.called").await,
-                200,
-                "{at:?} {lost}"
-            );
+            assert_eq!(browser.ok("return await window.called").await, 200, "{at:?} {lost}");
         }
         assert_eq!(site.wire.refreshes(), 1 + lost, "{at:?}");
         browser.client.refresh().await.unwrap();
@@ -615,9 +560,7 @@ async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
         browser.fill("username", "alice").await;
         browser.fill("password", "wrong").await;
         browser.click("button").await;
-        browser
-            .eventually("window.wrong", &json!("invalid_grant"))
-            .await;
+        browser.eventually("window.wrong", &json!("invalid_grant")).await;
         browser.fill("password", PASSWORD).await;
         browser.click("button").await;
         browser.eventually("window.signedIn", &json!(true)).await;
@@ -650,34 +593,21 @@ async fn a_strict_policy_and_a_pinned_hash_are_enough() {
     for at in BOTH {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
-        let document = reqwest::get(format!("{}/js/oauth_client.json", site.issuer))
-            .await
-            .unwrap();
+        let document = reqwest::get(format!("{}/js/oauth_client.json", site.issuer)).await.unwrap();
         let document: Value = document.json().await.unwrap();
         let module = document["countersign_module"].as_str().unwrap();
         let hash = module.rsplit('/').nth(1).unwrap();
         let integrity = document["countersign_integrity"].as_str().unwrap();
         let integrity = integrity.strip_prefix("sha384-").unwrap();
         let pin = integrity.replace('+', "-").replace('/', "_");
-        browser
-            .go(&format!("{}/strict/{hash}.{pin}", site.origin))
-            .await;
+        browser.go(&format!("{}/strict/{hash}.{pin}", site.origin)).await;
         browser.sign_in().await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
-        assert_eq!(
-            browser.ok("return window.violations").await,
-            Value::Null,
-            "{at:?}"
-        );
+        assert_eq!(browser.ok("return window.violations").await, Value::Null, "{at:?}");
 
         let wrong = format!("{}A", &pin[..pin.len() - 1]);
-        browser
-            .go(&format!("{}/strict/{hash}.{wrong}", site.origin))
-            .await;
+        browser.go(&format!("{}/strict/{hash}.{wrong}", site.origin)).await;
         let refused = browser.run("return (await ready).status").await;
-        assert!(
-            refused["code"].as_str().unwrap().contains("TypeError"),
-            "{refused}"
-        );
+        assert!(refused["code"].as_str().unwrap().contains("TypeError"), "{refused}");
     }
 }

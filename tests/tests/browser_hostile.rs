@@ -29,17 +29,13 @@ impl WebDriverCompatibleCommand for DevTools {
 
 impl Chromium {
     async fn tell(&self, command: &'static str, parameters: Value) {
-        self.client
-            .issue_cmd(DevTools(command, parameters))
-            .await
-            .unwrap();
+        self.client.issue_cmd(DevTools(command, parameters)).await.unwrap();
     }
 
     /// Runs this before every page's own scripts.
     async fn before_pages(&self, script: &str) {
         let script = json!({ "source": script });
-        self.tell("Page.addScriptToEvaluateOnNewDocument", script)
-            .await;
+        self.tell("Page.addScriptToEvaluateOnNewDocument", script).await;
     }
 }
 
@@ -55,10 +51,7 @@ async fn where_nothing_can_be_kept_it_is_memory_and_says_so() {
         let browser = Chromium::start().await;
         browser.before_pages(NO_DATABASE).await;
         browser.go(&site.page()).await;
-        assert_eq!(
-            browser.ok("await ready; return auth.storage").await,
-            "memory"
-        );
+        assert_eq!(browser.ok("await ready; return auth.storage").await, "memory");
         browser.sign_in().await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
         browser.ok("await auth.logout()").await;
@@ -68,11 +61,8 @@ async fn where_nothing_can_be_kept_it_is_memory_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_storage_that_is_blocked_or_full_loses_no_session() {
-    for (at, wrong) in [
-        (At::Provider, NO_LOCAL),
-        (At::Elsewhere, NO_LOCAL),
-        (At::Elsewhere, FULL),
-    ] {
+    for (at, wrong) in [(At::Provider, NO_LOCAL), (At::Elsewhere, NO_LOCAL), (At::Elsewhere, FULL)]
+    {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.before_pages(wrong).await;
@@ -110,11 +100,7 @@ async fn a_lost_storage_key_is_a_reason_of_its_own() {
                  await new Promise(done => { const t = db.transaction('keys', 'readwrite'); t.objectStore('keys').clear(); t.oncomplete = done });")
             .await;
         browser.client.refresh().await.unwrap();
-        assert_eq!(
-            browser.ok("await ready; return auth.reason").await,
-            "storage-lost",
-            "{at:?}"
-        );
+        assert_eq!(browser.ok("await ready; return auth.reason").await, "storage-lost", "{at:?}");
         assert_eq!(browser.ok("return localStorage.length").await, 0);
         browser.sign_in().await;
         browser.client.refresh().await.unwrap();
@@ -127,12 +113,9 @@ async fn a_lost_storage_key_is_a_reason_of_its_own() {
 async fn a_page_of_an_unknown_origin_is_told_to_be_registered() {
     let site = Site::start(At::Elsewhere).await;
     let browser = Chromium::start().await;
-    browser
-        .go(&site.page().replace("localhost", "127.0.0.1"))
-        .await;
-    let refused = browser
-        .run("await ready; await auth.login({ username: 'alice', password: 'x' })")
-        .await;
+    browser.go(&site.page().replace("localhost", "127.0.0.1")).await;
+    let refused =
+        browser.run("await ready; await auth.login({ username: 'alice', password: 'x' })").await;
     assert_eq!(refused["code"], "origin-refused", "{refused}");
     assert!(refused["message"].as_str().unwrap().contains("--origin"));
 }
@@ -182,11 +165,7 @@ async fn a_tab_that_is_closed_in_mid_refresh_leaves_the_others_signed_in() {
         site.wire.delay.store(0, Ordering::Relaxed);
         browser.client.close_window().await.unwrap();
         browser.switch(&first).await;
-        assert_eq!(
-            browser.ok("return await window.called").await,
-            200,
-            "{at:?}"
-        );
+        assert_eq!(browser.ok("return await window.called").await, 200, "{at:?}");
         assert_eq!(browser.status().await, "in", "{at:?}");
     }
 }
@@ -203,12 +182,7 @@ async fn who_closed_the_last_tab_in_mid_refresh_is_still_signed_in_after_the_lee
         browser.sign_in().await;
         tokio::time::sleep(Duration::from_secs(3)).await;
         site.wire.delay.store(1500, Ordering::Relaxed);
-        browser
-            .ok(&format!(
-                "auth.fetch('{}/api/me').catch(() => {{}})",
-                site.issuer
-            ))
-            .await;
+        browser.ok(&format!("auth.fetch('{}/api/me').catch(() => {{}})", site.issuer)).await;
         tokio::time::sleep(Duration::from_millis(500)).await;
         browser.client.close_window().await.unwrap();
         site.wire.delay.store(0, Ordering::Relaxed);
@@ -217,11 +191,7 @@ async fn who_closed_the_last_tab_in_mid_refresh_is_still_signed_in_after_the_lee
         browser.go(&site.page()).await;
         assert_eq!(browser.status().await, "in");
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
-        assert_eq!(
-            site.wire.refreshes(),
-            2,
-            "the answer that was lost, and one more"
-        );
+        assert_eq!(site.wire.refreshes(), 2, "the answer that was lost, and one more");
     }
 }
 
@@ -239,27 +209,15 @@ async fn a_frozen_tab_makes_the_others_wait_but_not_hang() {
     browser.switch(&frozen).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     site.wire.delay.store(1500, Ordering::Relaxed);
-    browser
-        .ok(&format!(
-            "auth.fetch('{}/api/me').catch(() => {{}})",
-            site.issuer
-        ))
-        .await;
+    browser.ok(&format!("auth.fetch('{}/api/me').catch(() => {{}})", site.issuer)).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    browser
-        .tell("Page.setWebLifecycleState", json!({ "state": "frozen" }))
-        .await;
+    browser.tell("Page.setWebLifecycleState", json!({ "state": "frozen" })).await;
     browser.switch(&other).await;
     let answer = tokio::time::timeout(Duration::from_secs(30), browser.calls(&site));
     let answer = answer.await.expect("it hangs");
-    assert!(
-        answer["code"] == "offline" || answer["ok"] == 200,
-        "{answer}"
-    );
+    assert!(answer["code"] == "offline" || answer["ok"] == 200, "{answer}");
     browser.switch(&frozen).await;
-    browser
-        .tell("Page.setWebLifecycleState", json!({ "state": "active" }))
-        .await;
+    browser.tell("Page.setWebLifecycleState", json!({ "state": "active" })).await;
     site.wire.delay.store(0, Ordering::Relaxed);
     browser.switch(&other).await;
     browser.becomes("in").await;

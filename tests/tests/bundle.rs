@@ -29,8 +29,7 @@ fn a_page_that_uses_all_types_passes_the_type_check() {
     let www = root().join("www");
     if !www.join("node_modules/typescript").exists() {
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(&www);
+        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(&www);
         run(npm, "").well();
     }
     let mut check = Command::new("npm");
@@ -47,11 +46,7 @@ fn the_published_provider_holds_the_bundle() {
         .arg("countersign-provider")
         .current_dir(root());
     let listed = run(cargo, "").well().stdout;
-    for name in [
-        "dist/files.rs",
-        "dist/oauth_client.js",
-        "dist/oauth_form.js.br",
-    ] {
+    for name in ["dist/files.rs", "dist/oauth_client.js", "dist/oauth_form.js.br"] {
         assert!(listed.lines().any(|line| line == name), "{name}: {listed}");
     }
 }

@@ -54,11 +54,7 @@ impl Chromium {
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium and its driver are installed: see tests/install");
-        Self {
-            client,
-            driver,
-            profile,
-        }
+        Self { client, driver, profile }
     }
 
     /// Types into the field of this name.
@@ -85,8 +81,7 @@ impl Chromium {
     }
 
     pub(crate) async fn click(&self, css: &str) {
-        self.act_on(css, async |element| element.click().await)
-            .await;
+        self.act_on(css, async |element| element.click().await).await;
     }
 
     /// Waits until the page has this heading.
@@ -120,20 +115,14 @@ impl Chromium {
     }
 
     async fn find(&self, css: &str) -> Element {
-        self.client
-            .wait()
-            .for_element(Locator::Css(css))
-            .await
-            .unwrap()
+        self.client.wait().for_element(Locator::Css(css)).await.unwrap()
     }
 }
 
 /// Whether the element belongs to a page that is no longer shown; the driver has two ways to say so.
 fn has_left(error: &CmdError) -> bool {
     error.is_stale_element_reference()
-        || error
-            .to_string()
-            .contains("does not belong to the document")
+        || error.to_string().contains("does not belong to the document")
 }
 
 impl Drop for Chromium {
@@ -156,11 +145,7 @@ fn start_driver() -> (Child, u16) {
         .expect("chromedriver is installed: see tests/install");
     let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
     let port = lines.map_while(Result::ok).find_map(|line| {
-        line.split("successfully on port ")
-            .nth(1)?
-            .trim_end_matches('.')
-            .parse()
-            .ok()
+        line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
     });
     (driver, port.expect("chromedriver tells its port"))
 }

@@ -38,9 +38,7 @@ async fn a_person_signs_in_on_the_demo_page_and_two_tabs_agree() {
     browser.badge("signed out").await;
     browser.fill("password", "wrong").await;
     browser.click("#out button.main").await;
-    let error = client
-        .wait()
-        .for_element(Locator::Css("#error:not([hidden])"));
+    let error = client.wait().for_element(Locator::Css("#error:not([hidden])"));
     let error = error.await.unwrap().text().await.unwrap();
     assert!(error.contains("not the user’s password"), "{error}");
 

@@ -89,10 +89,7 @@ async fn twenty_kills_lose_nothing_that_was_acknowledged() {
     }
     let after = |what: &[String], kind: &str| {
         let shown = first.run(&[kind, "list"]).well().stdout;
-        let lines: BTreeSet<_> = shown
-            .lines()
-            .filter_map(|line| line.split(' ').next())
-            .collect();
+        let lines: BTreeSet<_> = shown.lines().filter_map(|line| line.split(' ').next()).collect();
         for name in what {
             assert!(lines.contains(name.as_str()), "{kind} {name} is lost");
         }
@@ -139,11 +136,7 @@ fn administer(server: &Server, round: u32) -> Known {
     let client = format!("client-{round}");
     server.add_user(&user);
     server.add_client(&["--id", &client]);
-    Known {
-        users: vec![user],
-        clients: vec![client],
-        ..Known::default()
-    }
+    Known { users: vec![user], clients: vec![client], ..Known::default() }
 }
 
 /// Redeems codes, refreshes some lines twice, revokes some, at the two processes in turn.
@@ -165,10 +158,7 @@ async fn work(
         };
         let here = &processes[turn % 2];
         let there = &processes[(turn + 1) % 2];
-        if live(here, there, turn, Code { code, asking }, &mut known)
-            .await
-            .is_none()
-        {
+        if live(here, there, turn, Code { code, asking }, &mut known).await.is_none() {
             break;
         }
     }
@@ -192,10 +182,7 @@ async fn live(
     known.redeemed.push(code.clone());
     let (mut access, mut head) = (tokens.text("access_token"), tokens.text("refresh_token"));
     for process in [there, here].iter().take(turn % 3) {
-        let form = [
-            ("grant_type", "refresh_token"),
-            ("refresh_token", head.as_str()),
-        ];
+        let form = [("grant_type", "refresh_token"), ("refresh_token", head.as_str())];
         let Ok(next) = process.try_post("/oauth/token", SHOP, &form).await else {
             known.heads.push(head);
             return None;
@@ -206,11 +193,7 @@ async fn live(
     if turn.is_multiple_of(4) {
         // Whether a revocation without an answer was carried out, nobody can tell.
         let form = [("token", head.as_str())];
-        there
-            .try_post("/oauth/revoke", SHOP, &form)
-            .await
-            .ok()?
-            .well();
+        there.try_post("/oauth/revoke", SHOP, &form).await.ok()?.well();
         known.revoked.push((head, access));
     } else {
         known.heads.push(head);
@@ -222,17 +205,11 @@ async fn live(
 async fn verify(here: &Endpoints, there: &Endpoints, secret: &str, known: &Known) {
     let api = By::Basic("api", secret);
     for access in &known.live {
-        assert!(
-            here.is_active(api, access).await,
-            "an acknowledged access token is lost"
-        );
+        assert!(here.is_active(api, access).await, "an acknowledged access token is lost");
     }
     for (head, access) in &known.revoked {
         assert!(!there.is_active(api, access).await, "a revoked grant lives");
-        assert_eq!(
-            here.refresh(SHOP, head).await.text("error"),
-            "invalid_grant"
-        );
+        assert_eq!(here.refresh(SHOP, head).await.text("error"), "invalid_grant");
     }
     for head in &known.heads {
         let one = here.refresh(SHOP, head).await.well();
@@ -244,10 +221,7 @@ async fn verify(here: &Endpoints, there: &Endpoints, secret: &str, known: &Known
         let redemption = code.asking.redemption(&code.code);
         let first = here.token(SHOP, &redemption).await;
         let second = there.token(SHOP, &redemption).await;
-        let redeemed = [first, second]
-            .iter()
-            .filter(|answer| answer.status == 200)
-            .count();
+        let redeemed = [first, second].iter().filter(|answer| answer.status == 200).count();
         assert!(redeemed <= 1, "a code works twice");
     }
     for code in &known.redeemed {

@@ -30,10 +30,7 @@ struct World {
 
 impl World {
     async fn new() -> Self {
-        Self {
-            provider: Embedded::start().await,
-            folder: tempfile::tempdir().unwrap(),
-        }
+        Self { provider: Embedded::start().await, folder: tempfile::tempdir().unwrap() }
     }
 
     /// One in which alice is signed in, and her access token has expired.
@@ -45,10 +42,7 @@ impl World {
             .build()
             .await
             .unwrap();
-        client
-            .login(Password::new("alice", PASSWORD))
-            .await
-            .unwrap();
+        client.login(Password::new("alice", PASSWORD)).await.unwrap();
         world.provider.pass(LATER);
         world
     }
@@ -83,9 +77,7 @@ impl World {
 
     async fn run(&self, what: &str) -> Ran {
         let command = self.example(what);
-        tokio::task::spawn_blocking(move || run(command, ""))
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || run(command, "")).await.unwrap()
     }
 }
 
@@ -95,30 +87,15 @@ struct Program(Child);
 impl Program {
     /// What it prints, when it has ended well without asking anybody to sign in.
     async fn ends_well(self) -> String {
-        tokio::task::spawn_blocking(move || self.wait())
-            .await
-            .unwrap()
+        tokio::task::spawn_blocking(move || self.wait()).await.unwrap()
     }
 
     fn wait(mut self) -> String {
         let (mut said, mut complained) = (String::new(), String::new());
-        self.0
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        self.0
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut complained)
-            .unwrap();
+        self.0.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        self.0.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
         let status = self.0.wait().unwrap();
-        assert!(
-            status.success() && complained.is_empty(),
-            "{status}: {said} {complained}"
-        );
+        assert!(status.success() && complained.is_empty(), "{status}: {said} {complained}");
         said
     }
 }
@@ -139,45 +116,31 @@ async fn a_person_signs_in_once_is_known_at_the_next_run_and_signs_out() {
     let world = World::new().await;
     let mut first = world.start();
     let stderr = first.0.stderr.take().unwrap();
-    let url = tokio::task::spawn_blocking(move || shown_url(stderr))
-        .await
-        .unwrap();
+    let url = tokio::task::spawn_blocking(move || shown_url(stderr)).await.unwrap();
     let visitor = Visitor::new();
     let back = visitor.grant(&url, "alice").await.unwrap().application();
     let page = visitor.visit(&back).await.unwrap().page();
     assert!(page.status.is_success(), "{page:?}");
     first.0.stderr = Some(empty());
     is_me(&first.ends_well().await);
-    assert_eq!(
-        mode(&world.file()) & 0o077,
-        0,
-        "others may read the session"
-    );
+    assert_eq!(mode(&world.file()) & 0o077, 0, "others may read the session");
 
     is_me(&world.start().ends_well().await);
     assert_eq!(world.provider.refreshes(), 0);
     let refresh_token = world.kept_refresh_token();
     let signed_out = world.run("logout").await.well();
     assert_eq!(signed_out.stderr, "");
-    let refused = world
-        .provider
-        .endpoints()
-        .refresh(NATIVE, &refresh_token)
-        .await;
+    let refused = world.provider.endpoints().refresh(NATIVE, &refresh_token).await;
     assert_eq!(refused.text("error"), "invalid_grant");
     let mut again = world.start();
     let stderr = again.0.stderr.take().unwrap();
-    tokio::task::spawn_blocking(move || shown_url(stderr))
-        .await
-        .unwrap();
+    tokio::task::spawn_blocking(move || shown_url(stderr)).await.unwrap();
 }
 
 /// The address that the program asks to open.
 fn shown_url(stderr: impl Read) -> Url {
     let mut lines = BufReader::new(stderr).lines().map(Result::unwrap);
-    let line = lines
-        .find(|line| line.starts_with("http"))
-        .expect("it shows an address");
+    let line = lines.find(|line| line.starts_with("http")).expect("it shows an address");
     Url::parse(&line).unwrap()
 }
 
@@ -207,9 +170,7 @@ async fn five_processes_that_share_a_session_make_one_refresh_request() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_of_the_process_that_refreshes_signs_nobody_out() {
     let world = World::with_expired_token().await;
-    world
-        .provider
-        .next_refresh(Fate::Late(Duration::from_mins(1)));
+    world.provider.next_refresh(Fate::Late(Duration::from_mins(1)));
     let mut refreshing = world.start();
     wait_for_refresh(&world.provider, 1).await;
     let waiting: Vec<_> = (0..4).map(|_| world.start()).collect();
@@ -219,27 +180,18 @@ async fn a_kill_of_the_process_that_refreshes_signs_nobody_out() {
     for program in waiting {
         is_me(&program.ends_well().await);
     }
-    assert_eq!(
-        world.provider.refreshes(),
-        2,
-        "the others took the killed one's place, once"
-    );
+    assert_eq!(world.provider.refreshes(), 2, "the others took the killed one's place, once");
     // What they keep is the line's head, and works when it is needed next.
     world.provider.pass(Duration::from_hours(24));
     let oauth = world.provider.endpoints();
-    oauth
-        .refresh(NATIVE, &world.kept_refresh_token())
-        .await
-        .well();
+    oauth.refresh(NATIVE, &world.kept_refresh_token()).await.well();
 }
 
 /// Nobody took its place: the session is restored a day later from the token whose successor never arrived.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_killed_in_its_refresh_is_signed_in_a_day_later() {
     let world = World::with_expired_token().await;
-    world
-        .provider
-        .next_refresh(Fate::Late(Duration::from_mins(1)));
+    world.provider.next_refresh(Fate::Late(Duration::from_mins(1)));
     let mut refreshing = world.start();
     wait_for_refresh(&world.provider, 1).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -274,12 +226,7 @@ async fn a_service_calls_the_api_as_itself() {
     let provider = Embedded::start().await;
     let mut command = Command::new(program("examples/service"));
     let api = format!("{}/api/me", provider.issuer());
-    command
-        .args([provider.issuer(), "service", &api])
-        .env("CLIENT_SECRET", SECRET);
-    let ran = tokio::task::spawn_blocking(move || run(command, ""))
-        .await
-        .unwrap()
-        .well();
+    command.args([provider.issuer(), "service", &api]).env("CLIENT_SECRET", SECRET);
+    let ran = tokio::task::spawn_blocking(move || run(command, "")).await.unwrap().well();
     is_me(&ran.stdout);
 }

@@ -24,18 +24,10 @@ const ATTACKS: [&str; 5] = [
 async fn text_of_an_attacker_stays_text() {
     let provider = Embedded::start().await;
     let browser = Chromium::start().await;
-    let good = Asking::of(
-        provider.issuer(),
-        "native",
-        "http://127.0.0.1:1/callback",
-        "profile",
-    )
-    .url;
+    let good =
+        Asking::of(provider.issuer(), "native", "http://127.0.0.1:1/callback", "profile").url;
     // A dialog would be seen.
-    let _ = browser
-        .client
-        .goto("data:text/html,<svg onload=alert(1)>")
-        .await;
+    let _ = browser.client.goto("data:text/html,<svg onload=alert(1)>").await;
     assert_eq!(browser.client.get_alert_text().await.unwrap(), "1");
     browser.client.dismiss_alert().await.unwrap();
     let named = [
@@ -57,18 +49,13 @@ async fn text_of_an_attacker_stays_text() {
         for name in named {
             let mut url = good.clone();
             let kept: Vec<_> = good.query_pairs().filter(|pair| pair.0 != name).collect();
-            url.query_pairs_mut()
-                .clear()
-                .extend_pairs(kept)
-                .append_pair(name, attack);
+            url.query_pairs_mut().clear().extend_pairs(kept).append_pair(name, attack);
             // What is sent back to the application leads to a port where nobody is.
             let _ = browser.client.goto(url.as_str()).await;
             is_inert(&browser, provider.issuer(), &format!("{name}={attack}")).await;
         }
         let mut logout = good.join("/oauth/logout").unwrap();
-        logout
-            .query_pairs_mut()
-            .append_pair("post_logout_redirect_uri", attack);
+        logout.query_pairs_mut().append_pair("post_logout_redirect_uri", attack);
         let mut nowhere = good.join("/no/such").unwrap();
         nowhere.path_segments_mut().unwrap().push(attack);
         for url in [logout, nowhere] {
@@ -81,28 +68,16 @@ async fn text_of_an_attacker_stays_text() {
 async fn is_inert(browser: &Chromium, issuer: &str, what: &str) {
     let dialog = browser.client.get_alert_text().await;
     assert!(dialog.is_err(), "a dialog opens for {what}");
-    let origin = browser
-        .client
-        .execute("return location.origin", vec![])
-        .await;
+    let origin = browser.client.execute("return location.origin", vec![]).await;
     if origin.unwrap() != issuer {
         // The browser's own page about an application that does not answer.
         return;
     }
     let source = browser.client.source().await.unwrap();
     let body = source.split("</style>").last().unwrap();
-    assert!(
-        !body.contains("<svg onload") && !body.contains("<script>alert"),
-        "{what}: {body}"
-    );
-    assert!(
-        !body.contains("{{49}}") && !body.contains("$49"),
-        "{what}: {body}"
-    );
-    let cookie = browser
-        .client
-        .execute("return document.cookie", vec![])
-        .await;
+    assert!(!body.contains("<svg onload") && !body.contains("<script>alert"), "{what}: {body}");
+    assert!(!body.contains("{{49}}") && !body.contains("$49"), "{what}: {body}");
+    let cookie = browser.client.execute("return document.cookie", vec![]).await;
     let cookie = cookie.map(|cookie| cookie.as_str().unwrap_or_default().to_owned());
     assert!(!cookie.unwrap_or_default().contains("stolen"), "{what}");
 }
@@ -112,12 +87,7 @@ async fn is_inert(browser: &Chromium, issuer: &str, what: &str) {
 async fn pages_load_nothing_from_elsewhere() {
     let provider = Embedded::start().await;
     let browser = Chromium::start().await;
-    let asking = Asking::of(
-        provider.issuer(),
-        "native",
-        "http://127.0.0.1:1/callback",
-        "profile",
-    );
+    let asking = Asking::of(provider.issuer(), "native", "http://127.0.0.1:1/callback", "profile");
     browser.client.goto(asking.url.as_str()).await.unwrap();
     loads_nothing(&browser).await;
     browser.fill("username", "alice").await;
@@ -161,23 +131,11 @@ async fn a_form_is_stopped_from_ending_at_an_origin_that_its_policy_does_not_nam
     tokio::spawn(async move { axum::serve(listener, router).await });
     let browser = Chromium::start().await;
 
-    browser
-        .client
-        .goto(&format!("http://127.0.0.1:{at}/self"))
-        .await
-        .unwrap();
+    browser.client.goto(&format!("http://127.0.0.1:{at}/self")).await.unwrap();
     browser.answer("yes").await;
     let second = std::time::Duration::from_secs(2);
-    assert_eq!(
-        application.answer_within(second).await,
-        None,
-        "it does not bite"
-    );
-    browser
-        .client
-        .goto(&format!("http://127.0.0.1:{at}/named"))
-        .await
-        .unwrap();
+    assert_eq!(application.answer_within(second).await, None, "it does not bite");
+    browser.client.goto(&format!("http://127.0.0.1:{at}/named")).await.unwrap();
     browser.answer("yes").await;
     application.answer().await;
 }

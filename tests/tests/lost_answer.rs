@@ -17,10 +17,7 @@ const BEYOND_LEEWAY: Duration = Duration::from_secs(31);
 async fn refresh_and_lose(provider: &Embedded, token: &str) {
     provider.next_refresh(Fate::Lost);
     let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
-    let lost = provider
-        .endpoints()
-        .try_post("/oauth/token", NATIVE, &form)
-        .await;
+    let lost = provider.endpoints().try_post("/oauth/token", NATIVE, &form).await;
     assert!(lost.is_err(), "an answer came: {lost:?}");
 }
 
@@ -33,16 +30,10 @@ async fn a_client_that_lost_the_answer_to_a_refresh_is_signed_in_a_day_later() {
     refresh_and_lose(&provider, &first.text("refresh_token")).await;
     provider.pass(DAY);
 
-    let back = oauth
-        .refresh(NATIVE, &first.text("refresh_token"))
-        .await
-        .well();
+    let back = oauth.refresh(NATIVE, &first.text("refresh_token")).await.well();
     assert!(oauth.is_active(SERVICE, &back.text("access_token")).await);
     provider.pass(BEYOND_LEEWAY);
-    let on = oauth
-        .refresh(NATIVE, &back.text("refresh_token"))
-        .await
-        .well();
+    let on = oauth.refresh(NATIVE, &back.text("refresh_token")).await.well();
     assert_ne!(on.text("refresh_token"), back.text("refresh_token"));
     assert_eq!(provider.refreshes(), 3);
 }
@@ -53,24 +44,15 @@ async fn a_refresh_that_is_asked_again_within_the_leeway_gets_the_same_tokens() 
     let provider = Embedded::start().await;
     let oauth = provider.endpoints();
     let first = oauth.password(NATIVE, "alice").await.well();
-    let second = oauth
-        .refresh(NATIVE, &first.text("refresh_token"))
-        .await
-        .well();
-    let again = oauth
-        .refresh(NATIVE, &first.text("refresh_token"))
-        .await
-        .well();
+    let second = oauth.refresh(NATIVE, &first.text("refresh_token")).await.well();
+    let again = oauth.refresh(NATIVE, &first.text("refresh_token")).await.well();
     assert_eq!(again.text("refresh_token"), second.text("refresh_token"));
     assert_eq!(again.text("access_token"), second.text("access_token"));
 }
 
 async fn is_refused(provider: &Embedded, token: &str) {
     let answer: Answer = provider.endpoints().refresh(NATIVE, token).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.text("error").as_str()),
-        (400, "invalid_grant")
-    );
+    assert_eq!((answer.status.as_u16(), answer.text("error").as_str()), (400, "invalid_grant"));
 }
 
 /// T13: the thief comes second.
@@ -80,10 +62,7 @@ async fn a_thief_who_replays_a_used_token_is_caught_and_the_grant_ends() {
     let oauth = provider.endpoints();
     let first = oauth.password(NATIVE, "alice").await.well();
     let other = oauth.password(NATIVE, "bob").await.well();
-    let second = oauth
-        .refresh(NATIVE, &first.text("refresh_token"))
-        .await
-        .well();
+    let second = oauth.refresh(NATIVE, &first.text("refresh_token")).await.well();
     assert!(oauth.is_active(SERVICE, &second.text("access_token")).await);
     provider.pass(BEYOND_LEEWAY);
 
@@ -91,10 +70,7 @@ async fn a_thief_who_replays_a_used_token_is_caught_and_the_grant_ends() {
     is_refused(&provider, &second.text("refresh_token")).await;
     assert!(!oauth.is_active(SERVICE, &second.text("access_token")).await);
     // Nobody else is hit.
-    oauth
-        .refresh(NATIVE, &other.text("refresh_token"))
-        .await
-        .well();
+    oauth.refresh(NATIVE, &other.text("refresh_token")).await.well();
 }
 
 /// T13: the thief comes first, and uses what the theft yields; the honest client's next refresh shows it.
@@ -103,10 +79,7 @@ async fn a_thief_who_ran_ahead_is_caught_by_the_honest_clients_next_refresh() {
     let provider = Embedded::start().await;
     let oauth = provider.endpoints();
     let honest = oauth.password(NATIVE, "alice").await.well();
-    let stolen = oauth
-        .refresh(NATIVE, &honest.text("refresh_token"))
-        .await
-        .well();
+    let stolen = oauth.refresh(NATIVE, &honest.text("refresh_token")).await.well();
     assert!(oauth.is_active(SERVICE, &stolen.text("access_token")).await);
     provider.pass(DAY);
 
@@ -120,16 +93,10 @@ async fn a_thief_who_ran_ahead_in_silence_is_left_with_nothing() {
     let provider = Embedded::start().await;
     let oauth = provider.endpoints();
     let honest = oauth.password(NATIVE, "alice").await.well();
-    let stolen = oauth
-        .refresh(NATIVE, &honest.text("refresh_token"))
-        .await
-        .well();
+    let stolen = oauth.refresh(NATIVE, &honest.text("refresh_token")).await.well();
     provider.pass(DAY);
 
-    let next = oauth
-        .refresh(NATIVE, &honest.text("refresh_token"))
-        .await
-        .well();
+    let next = oauth.refresh(NATIVE, &honest.text("refresh_token")).await.well();
     assert!(oauth.is_active(SERVICE, &next.text("access_token")).await);
     assert!(!oauth.is_active(SERVICE, &stolen.text("access_token")).await);
     provider.pass(BEYOND_LEEWAY);

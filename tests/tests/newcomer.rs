@@ -26,10 +26,7 @@ impl Demo {
     async fn start() -> Self {
         let server = Setup::new().args(&["--demo"]).start().await;
         let secrets = fs::read_to_string(server.data().join("demo.json")).unwrap();
-        Self {
-            secrets: serde_json::from_str(&secrets).unwrap(),
-            server,
-        }
+        Self { secrets: serde_json::from_str(&secrets).unwrap(), server }
     }
 
     fn password(&self) -> &str {
@@ -55,10 +52,7 @@ impl Demo {
         let mut command = Command::new(program("examples/login"));
         command
             .args([self.server.issuer(), "demo", &what])
-            .env(
-                "SESSION_FILE",
-                self.server.setup().folder().join("session.json"),
-            )
+            .env("SESSION_FILE", self.server.setup().folder().join("session.json"))
             .env("BROWSER", "true");
         command
     }
@@ -71,31 +65,19 @@ async fn a_newcomer_signs_in_calls_the_api_comes_back_and_signs_out() {
     let browser = Chromium::start().await;
     browser.client.goto(&demo.server.url("/")).await.unwrap();
     let source = browser.client.source().await.unwrap();
-    assert!(
-        source.contains("--example login"),
-        "the page does not say how: {source}"
-    );
+    assert!(source.contains("--example login"), "the page does not say how: {source}");
     assert!(!source.contains(demo.password()), "the page shows a secret");
 
     let mut login = demo.login("API");
-    let mut login = login
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut login = login.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     browser.client.goto(&shown_url(&mut login)).await.unwrap();
     browser.fill("username", "demo").await;
     browser.fill("password", demo.password()).await;
     browser.answer("yes").await;
     browser.wait_for_question().await;
     browser.answer("yes").await;
-    let said = tokio::task::spawn_blocking(move || ends_well(login))
-        .await
-        .unwrap();
-    assert!(
-        said.starts_with("200 OK\n") && said.contains("\"client\":\"demo\""),
-        "{said}"
-    );
+    let said = tokio::task::spawn_blocking(move || ends_well(login)).await.unwrap();
+    assert!(said.starts_with("200 OK\n") && said.contains("\"client\":\"demo\""), "{said}");
 
     // Everything goes on after a restart of either side.
     demo.server.terminate();
@@ -103,16 +85,10 @@ async fn a_newcomer_signs_in_calls_the_api_comes_back_and_signs_out() {
     demo.server.restart().await;
     demo.ends_with_the_credentials();
     let again = run(demo.login("API"), "").well();
-    assert!(
-        again.stdout.starts_with("200 OK\n") && again.stderr.is_empty(),
-        "{again:?}"
-    );
+    assert!(again.stdout.starts_with("200 OK\n") && again.stderr.is_empty(), "{again:?}");
     run(demo.login("logout"), "").well();
     let kept = fs::read_to_string(demo.server.setup().folder().join("session.json"));
-    assert!(
-        !kept.unwrap_or_default().contains("cs_"),
-        "tokens are kept after signing out"
-    );
+    assert!(!kept.unwrap_or_default().contains("cs_"), "tokens are kept after signing out");
 }
 
 #[tokio::test]
@@ -123,10 +99,7 @@ async fn the_service_of_the_demo_calls_the_api() {
     service.args([demo.server.issuer(), "demo-service", &api]);
     service.env("CLIENT_SECRET", demo.service_secret());
     let said = run(service, "").well().stdout;
-    assert!(
-        said.starts_with("200 OK\n") && said.contains("\"client\":\"demo-service\""),
-        "{said}"
-    );
+    assert!(said.starts_with("200 OK\n") && said.contains("\"client\":\"demo-service\""), "{said}");
     // Without a token the API says how to come by one.
     let refused = demo.server.get("/api/me").await;
     assert_eq!(refused.status, 401);
@@ -150,19 +123,11 @@ fn a_demo_beyond_loopback_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("timeout");
     let program = program("countersign");
-    command
-        .arg("20")
-        .arg(program)
-        .args(["serve", "--demo", "--listen", "0.0.0.0:0"]);
-    command
-        .args(["--issuer", "https://id.example"])
-        .current_dir(folder.path());
+    command.arg("20").arg(program).args(["serve", "--demo", "--listen", "0.0.0.0:0"]);
+    command.args(["--issuer", "https://id.example"]).current_dir(folder.path());
     let ran = run(command, "");
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
-    assert!(
-        ran.stderr.contains("demo") && ran.stderr.contains("loopback"),
-        "{ran:#?}"
-    );
+    assert!(ran.stderr.contains("demo") && ran.stderr.contains("loopback"), "{ran:#?}");
 }
 
 /// The commands of the README that administrate do what they say, beside a running server.
@@ -171,31 +136,20 @@ async fn the_commands_of_the_readme_work_as_they_are_written() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     let server = Server::start().await;
     let mut done = BTreeSet::new();
-    for line in readme
-        .lines()
-        .filter(|line| line.starts_with("countersign "))
-    {
+    for line in readme.lines().filter(|line| line.starts_with("countersign ")) {
         let words = words(line);
         if words[1] == "serve" {
             serves(&words[1..]);
         } else {
             let mut command = countersign();
-            command
-                .args(&words[1..])
-                .env("COUNTERSIGN_DATA", server.data());
-            command.env(
-                "COUNTERSIGN_LISTEN",
-                format!("127.0.0.1:{}", server.setup().port()),
-            );
+            command.args(&words[1..]).env("COUNTERSIGN_DATA", server.data());
+            command.env("COUNTERSIGN_LISTEN", format!("127.0.0.1:{}", server.setup().port()));
             run(command, "").well();
         }
         done.insert(words[1].clone());
     }
     for command in ["serve", "user", "client", "doctor"] {
-        assert!(
-            done.contains(command),
-            "the README no longer shows {command}"
-        );
+        assert!(done.contains(command), "the README no longer shows {command}");
     }
     assert!(readme.contains("cargo run --release -- serve --demo") && readme.contains("tests/run"));
 }
@@ -205,13 +159,8 @@ fn serves(words: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = countersign();
     let data = folder.path().join("data").display().to_string();
-    let own = words
-        .iter()
-        .map(|word| word.replace("/var/lib/countersign", &data));
-    command
-        .args(own)
-        .args(["--listen", "127.0.0.1:0"])
-        .current_dir(folder.path());
+    let own = words.iter().map(|word| word.replace("/var/lib/countersign", &data));
+    command.args(own).args(["--listen", "127.0.0.1:0"]).current_dir(folder.path());
     let ran: Ran = run(command, "");
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("id.pem"), "{ran:#?}");
@@ -229,22 +178,13 @@ fn words(line: &str) -> Vec<String> {
 }
 
 fn shown_url(program: &mut Child) -> String {
-    let mut lines = BufReader::new(program.stderr.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    lines
-        .find(|line| line.starts_with("http"))
-        .expect("it shows an address")
+    let mut lines = BufReader::new(program.stderr.take().unwrap()).lines().map_while(Result::ok);
+    lines.find(|line| line.starts_with("http")).expect("it shows an address")
 }
 
 fn ends_well(mut program: Child) -> String {
     let mut said = String::new();
-    program
-        .stdout
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    program.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(program.wait().unwrap().success(), "{said}");
     said
 }

@@ -35,34 +35,20 @@ async fn a_revocation_that_cannot_be_written_is_not_a_success() {
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     let asked = Instant::now();
     is_unavailable(&oauth.revoke(FIRST, &refresh).await);
-    assert!(
-        asked.elapsed() < Duration::from_secs(4),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     is_unavailable(&oauth.refresh(FIRST, &refresh).await);
     is_unavailable(&oauth.password(FIRST, "alice").await);
-    assert!(
-        oauth.is_active(api, &access).await,
-        "what was refused has no effect; reading goes on"
-    );
+    assert!(oauth.is_active(api, &access).await, "what was refused has no effect; reading goes on");
 
     stranger.execute_batch("ROLLBACK").unwrap();
     oauth.revoke(FIRST, &refresh).await.well();
     assert!(!oauth.is_active(api, &access).await);
-    assert_eq!(
-        oauth.refresh(FIRST, &refresh).await.text("error"),
-        "invalid_grant"
-    );
+    assert_eq!(oauth.refresh(FIRST, &refresh).await.text("error"), "invalid_grant");
 }
 
 fn is_unavailable(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
-    let seconds: u64 = answer
-        .header(&header::RETRY_AFTER)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let seconds: u64 = answer.header(&header::RETRY_AFTER).unwrap().parse().unwrap();
     assert!((1..=5).contains(&seconds), "{answer:?}");
     assert_eq!(answer.header(&header::CACHE_CONTROL), Some("no-store"));
     assert!(!answer.body.contains("access_token"), "{answer:?}");

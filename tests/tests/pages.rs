@@ -64,12 +64,8 @@ impl World {
             scope: "profile email".parse().unwrap(),
             ..Client::new(ClientId::new("shop").unwrap())
         };
-        let provider = Provider::builder(&issuer)
-            .clients([client])
-            .users(Alice)
-            .build()
-            .await
-            .unwrap();
+        let provider =
+            Provider::builder(&issuer).clients([client]).users(Alice).build().await.unwrap();
         let returned = Arc::default();
         // The application's own page redirects once more, to an origin that the provider has never heard of.
         let home = format!("http://127.0.0.1:{port}/home");
@@ -78,19 +74,10 @@ impl World {
             .route("/home", get(async || Html("<h1>Welcome back</h1>")))
             .route("/", get(front_page))
             .route("/framed", get(framed))
-            .with_state((
-                issuer.clone(),
-                application.clone(),
-                home,
-                Arc::clone(&returned),
-            ));
+            .with_state((issuer.clone(), application.clone(), home, Arc::clone(&returned)));
         serve(at_provider, provider.router());
         serve(at_application, shop);
-        Self {
-            issuer,
-            application,
-            returned,
-        }
+        Self { issuer, application, returned }
     }
 
     /// The parameters with which the user came back last.
@@ -115,9 +102,7 @@ async fn front_page(State((issuer, application, ..)): State<Shop>) -> Html<Strin
 async fn framed(State((issuer, application, ..)): State<Shop>) -> Html<String> {
     let query = query(&application, &[]);
     let address = format!("{issuer}/oauth/authorize?{query}").replace('&', "&amp;");
-    Html(format!(
-        "<h1>Framed</h1><iframe src=\"{address}\"></iframe>"
-    ))
+    Html(format!("<h1>Framed</h1><iframe src=\"{address}\"></iframe>"))
 }
 
 fn query(application: &str, more: &[(&str, &str)]) -> String {
@@ -127,10 +112,7 @@ fn query(application: &str, more: &[(&str, &str)]) -> String {
         ("client_id", "shop"),
         ("redirect_uri", &redirect_uri),
         ("state", "S"),
-        (
-            "code_challenge",
-            "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
-        ),
+        ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"),
         ("code_challenge_method", "S256"),
     ];
     form::encode(pairs.into_iter().chain(more.iter().copied()))
@@ -159,10 +141,7 @@ async fn goes_all_the_way(host: &str) {
     browser.answer("no").await;
     browser.shows("Welcome back").await;
     let told = world.told().await;
-    assert!(
-        told.starts_with("error=access_denied&state=S&iss="),
-        "{told}"
-    );
+    assert!(told.starts_with("error=access_denied&state=S&iss="), "{told}");
 
     browser.client.goto(&world.application).await.unwrap();
     browser.click("a").await;
@@ -226,10 +205,7 @@ async fn a_page_is_styled_and_not_framed() {
     let radius = browser.client.execute(radius, vec![]).await.unwrap();
     assert_eq!(radius, "16px");
     let focused = "return document.activeElement.name";
-    assert_eq!(
-        browser.client.execute(focused, vec![]).await.unwrap(),
-        "username"
-    );
+    assert_eq!(browser.client.execute(focused, vec![]).await.unwrap(), "username");
 }
 
 /// On loopback a page asked for by another name of the listener is shown under the issuer's.
@@ -239,11 +215,7 @@ async fn another_name_of_the_listener_leads_to_the_issuer() {
     let browser = Chromium::start().await;
     let other = world.issuer.replace("127.0.0.1", "localhost");
     let query = query(&world.application, &[]);
-    browser
-        .client
-        .goto(&format!("{other}/oauth/authorize?{query}"))
-        .await
-        .unwrap();
+    browser.client.goto(&format!("{other}/oauth/authorize?{query}")).await.unwrap();
     sign_in(&browser, PASSWORD).await;
     browser.shows("Allow Corner Shop?").await;
     let url = browser.client.current_url().await.unwrap();

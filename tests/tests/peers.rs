@@ -48,11 +48,7 @@ async fn agrees(script: &str) {
             .env("OAUTHLIB_INSECURE_TRANSPORT", "1"),
     );
     let url = Url::parse(&peer.line()).unwrap();
-    let back = Visitor::new()
-        .grant(&url, "alice")
-        .await
-        .unwrap()
-        .application();
+    let back = Visitor::new().grant(&url, "alice").await.unwrap().application();
     peer.say(back.as_str());
     assert_eq!(peer.line(), "done");
 }
@@ -152,12 +148,7 @@ impl Peer {
             Err(error) => {
                 let _ = self.child.kill();
                 let mut complaint = String::new();
-                let _ = self
-                    .child
-                    .stderr
-                    .take()
-                    .unwrap()
-                    .read_to_string(&mut complaint);
+                let _ = self.child.stderr.take().unwrap().read_to_string(&mut complaint);
                 panic!("{error}: {complaint}");
             }
         }

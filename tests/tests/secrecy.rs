@@ -22,10 +22,7 @@ async fn nothing_usable_lies_in_the_store_or_stands_in_the_log() {
     let secrets = go_through_everything(&server).await;
     // Where the log does not show what happened, its silence proves nothing.
     let log = server.log();
-    assert!(
-        log.contains(" DEBUG ") && log.contains("/oauth/token"),
-        "nothing is logged: {log}"
-    );
+    assert!(log.contains(" DEBUG ") && log.contains("/oauth/token"), "nothing is logged: {log}");
 
     let mut places = vec![("the log".to_owned(), log.into_bytes())];
     places.push(("what it prints".to_owned(), server.output().into_bytes()));
@@ -34,18 +31,12 @@ async fn nothing_usable_lies_in_the_store_or_stands_in_the_log() {
     server.terminate();
     server.wait();
     places.extend(store(&server));
-    assert!(
-        places.iter().any(|place| holds(&place.1, b"alice")),
-        "the store was not found"
-    );
+    assert!(places.iter().any(|place| holds(&place.1, b"alice")), "the store was not found");
     for (name, secret) in &secrets {
         assert!(secret.len() >= 16, "{name} is {secret:?}");
         for (place, bytes) in &places {
             for form in forms(secret) {
-                assert!(
-                    !holds(bytes, form.as_bytes()),
-                    "{place} shows {name}: {form}"
-                );
+                assert!(!holds(bytes, form.as_bytes()), "{place} shows {name}: {form}");
             }
         }
     }
@@ -75,10 +66,8 @@ async fn go_through_everything(server: &Server) -> Secrets {
     let secret = server.add_client(&["--id", "service", "--scope", "profile", "--introspect"]);
     let (shop, service) = (By::Public("shop"), By::Basic("service", &secret));
     let oauth = server.endpoints();
-    let mut secrets = vec![
-        ("the password", PASSWORD.to_owned()),
-        ("a client's secret", secret.clone()),
-    ];
+    let mut secrets =
+        vec![("the password", PASSWORD.to_owned()), ("a client's secret", secret.clone())];
 
     let asking = Asking::of(server.issuer(), "shop", REDIRECT, "profile");
     let visitor = Visitor::new();
@@ -90,10 +79,7 @@ async fn go_through_everything(server: &Server) -> Secrets {
     secrets.push(("the verifier", asking.verifier.expose().to_owned()));
     let redemption = asking.redemption(&code);
     let tokens = oauth.token(shop, &redemption).await.well();
-    let refreshed = oauth
-        .refresh(shop, &tokens.text("refresh_token"))
-        .await
-        .well();
+    let refreshed = oauth.refresh(shop, &tokens.text("refresh_token")).await.well();
     let by_password = oauth.password(shop, "alice").await.well();
     let form = [("grant_type", "client_credentials")];
     let of_service = oauth.token(service, &form).await.well();
@@ -109,49 +95,26 @@ async fn go_through_everything(server: &Server) -> Secrets {
     assert_eq!(again.text("error"), "invalid_grant");
     secrets.push(("the code", code));
     let wrong = "a wrong password that somebody typed";
-    let form = [
-        ("grant_type", "password"),
-        ("username", "alice"),
-        ("password", wrong),
-    ];
-    assert_eq!(
-        oauth.token(shop, &form).await.text("error"),
-        "invalid_grant"
-    );
+    let form = [("grant_type", "password"), ("username", "alice"), ("password", wrong)];
+    assert_eq!(oauth.token(shop, &form).await.text("error"), "invalid_grant");
     secrets.push(("a wrong password", wrong.to_owned()));
-    let in_query = format!(
-        "/oauth/token?password={}&code=cs_ac_in_the_query",
-        "typed-into-the-address"
-    );
+    let in_query =
+        format!("/oauth/token?password={}&code=cs_ac_in_the_query", "typed-into-the-address");
     oauth.get(&in_query).await;
-    oauth
-        .get(&format!("/oauth/authorize{}", &in_query[12..]))
-        .await;
-    secrets.push((
-        "a password in an address",
-        "typed-into-the-address".to_owned(),
-    ));
+    oauth.get(&format!("/oauth/authorize{}", &in_query[12..])).await;
+    secrets.push(("a password in an address", "typed-into-the-address".to_owned()));
     secrets.push(("a code in an address", "cs_ac_in_the_query".to_owned()));
-    oauth
-        .revoke(shop, &by_password.text("refresh_token"))
-        .await
-        .well();
+    oauth.revoke(shop, &by_password.text("refresh_token")).await.well();
 
     let out = Url::parse(&format!("{}/oauth/logout", server.issuer())).unwrap();
     let page = visitor.visit(&out).await.unwrap().page();
-    visitor
-        .fill(&page, &[("answer", "yes")])
-        .await
-        .unwrap()
-        .page();
+    visitor.fill(&page, &[("answer", "yes")]).await.unwrap().page();
     secrets
 }
 
 /// Every file of the data folder but the master key, which stands beside the store on purpose.
 fn store(server: &Server) -> Vec<(String, Vec<u8>)> {
-    let files = fs::read_dir(server.data())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+    let files = fs::read_dir(server.data()).unwrap().map(|entry| entry.unwrap().path());
     files
         .filter(|path| path.file_name().unwrap() != "master.key")
         .map(|path| (path.display().to_string(), fs::read(&path).unwrap()))
@@ -172,11 +135,7 @@ fn forms(secret: &str) -> Vec<String> {
     if let Ok(inner) = URL_SAFE_NO_PAD.decode(inner)
         && inner.len() >= 16
     {
-        forms.extend([
-            hex(&inner),
-            STANDARD.encode(&inner),
-            URL_SAFE.encode(&inner),
-        ]);
+        forms.extend([hex(&inner), STANDARD.encode(&inner), URL_SAFE.encode(&inner)]);
     }
     forms
 }

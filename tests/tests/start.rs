@@ -14,9 +14,7 @@ fn is_refused(ran: &Ran, names: &[&str]) {
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     let of_log = |line: &&str| line.contains("Z  WARN ") || line.contains("Z  INFO ");
     let lines: Vec<_> = ran.stderr.lines().filter(|line| !of_log(line)).collect();
-    let [line] = lines.as_slice() else {
-        panic!("not one line: {ran:#?}")
-    };
+    let [line] = lines.as_slice() else { panic!("not one line: {ran:#?}") };
     for name in names {
         assert!(line.contains(name), "nothing of {name}: {line}");
     }
@@ -27,20 +25,14 @@ fn is_refused(ran: &Ran, names: &[&str]) {
 async fn a_port_in_use_is_named_with_the_flag_that_chooses_another() {
     let server = Server::start().await;
     let port = server.setup().port().to_string();
-    is_refused(
-        &server.setup().clone().fail(),
-        &[&port, "in use", "--listen"],
-    );
+    is_refused(&server.setup().clone().fail(), &[&port, "in use", "--listen"]);
 }
 
 #[test]
 fn a_data_folder_that_is_a_file_is_named_with_the_flag_that_chooses_another() {
     let setup = Setup::new();
     fs::write(setup.data(), "").unwrap();
-    is_refused(
-        &setup.clone().fail(),
-        &[setup.data().to_str().unwrap(), "--data"],
-    );
+    is_refused(&setup.clone().fail(), &[setup.data().to_str().unwrap(), "--data"]);
 }
 
 /// For root every folder is readable, so another user tries it.
@@ -50,19 +42,11 @@ fn an_unreadable_data_folder_is_named_with_the_remedy() {
     fs::create_dir(setup.data()).unwrap();
     fs::set_permissions(setup.data(), fs::Permissions::from_mode(0o000)).unwrap();
     fs::set_permissions(setup.folder(), fs::Permissions::from_mode(0o777)).unwrap();
-    let nobody = [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-    ];
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let root = rustix::process::geteuid().is_root();
     let copy = open_copy(&setup);
-    let failed = if root {
-        setup.clone().program(copy).under(&nobody).fail()
-    } else {
-        setup.clone().fail()
-    };
+    let failed =
+        if root { setup.clone().program(copy).under(&nobody).fail() } else { setup.clone().fail() };
     is_refused(&failed, &[setup.data().to_str().unwrap(), "--data"]);
 }
 
@@ -83,10 +67,7 @@ async fn a_lost_master_key_is_named_with_both_remedies() {
     fs::remove_file(server.data().join("master.key")).unwrap();
     let failed = server.setup().clone().fail();
     is_refused(&failed, &["master.key", "restore", "countersign key reset"]);
-    assert!(
-        !server.data().join("master.key").exists(),
-        "none is made beside a ring"
-    );
+    assert!(!server.data().join("master.key").exists(), "none is made beside a ring");
 }
 
 #[tokio::test]
@@ -94,11 +75,7 @@ async fn a_wrong_master_key_is_named_with_both_remedies() {
     let mut server = Server::start().await;
     server.kill();
     let other = Server::start().await;
-    fs::copy(
-        other.data().join("master.key"),
-        server.data().join("master.key"),
-    )
-    .unwrap();
+    fs::copy(other.data().join("master.key"), server.data().join("master.key")).unwrap();
     let failed = server.setup().clone().fail();
     is_refused(&failed, &["master.key", "restore", "countersign key reset"]);
 }
@@ -108,11 +85,8 @@ fn a_master_key_that_is_none_is_named() {
     let setup = Setup::new();
     fs::create_dir(setup.data()).unwrap();
     fs::write(setup.data().join("master.key"), "short").unwrap();
-    fs::set_permissions(
-        setup.data().join("master.key"),
-        fs::Permissions::from_mode(0o600),
-    )
-    .unwrap();
+    fs::set_permissions(setup.data().join("master.key"), fs::Permissions::from_mode(0o600))
+        .unwrap();
     is_refused(&setup.fail(), &["master.key"]);
 }
 
@@ -121,10 +95,7 @@ fn a_wrong_value_in_the_configuration_is_named_with_its_file() {
     let wrong = [
         ("listen = \"nowhere\"", "listen"),
         ("no_such_setting = 1", "no_such_setting"),
-        (
-            "[[client]]\nid = \"shop\"\nredirect_uris = [\"not a URI\"]\npublic = true",
-            "shop",
-        ),
+        ("[[client]]\nid = \"shop\"\nredirect_uris = [\"not a URI\"]\npublic = true", "shop"),
         ("issuer = ", "countersign.toml"),
     ];
     for (text, named) in wrong {
@@ -139,10 +110,7 @@ fn a_wrong_value_in_the_configuration_is_named_with_its_file() {
 #[test]
 fn a_configuration_file_that_is_missing_is_named() {
     let setup = Setup::new();
-    is_refused(
-        &run_serve(&["--config", "absent.toml"], &setup),
-        &["absent.toml"],
-    );
+    is_refused(&run_serve(&["--config", "absent.toml"], &setup), &["absent.toml"]);
 }
 
 #[test]
@@ -158,10 +126,7 @@ fn a_store_that_is_unknown_is_refused() {
 #[test]
 fn plain_http_beyond_loopback_is_refused() {
     let setup = Setup::new();
-    is_refused(
-        &run_serve(&["--issuer", "http://id.example"], &setup),
-        &["issuer", "https"],
-    );
+    is_refused(&run_serve(&["--issuer", "http://id.example"], &setup), &["issuer", "https"]);
 }
 
 #[test]
@@ -174,18 +139,8 @@ fn a_command_line_without_sense_is_a_matter_of_usage() {
 #[test]
 fn a_command_on_records_in_memory_is_refused_with_the_remedy() {
     let mut command = countersign();
-    command.args([
-        "user",
-        "add",
-        "alice",
-        "--password-stdin",
-        "--store",
-        "memory:",
-    ]);
-    is_refused(
-        &run(command, "a password"),
-        &["memory", "[[user]]", "--store"],
-    );
+    command.args(["user", "add", "alice", "--password-stdin", "--store", "memory:"]);
+    is_refused(&run(command, "a password"), &["memory", "[[user]]", "--store"]);
 }
 
 /// `serve` with these flags alone, on a port of the system's choice, to its end.
@@ -196,10 +151,7 @@ fn run_serve(flags: &[&str], setup: &Setup) -> Ran {
         command.args(["--listen", "127.0.0.1:0"]);
     }
     let mut limited = std::process::Command::new("timeout");
-    limited
-        .arg("20")
-        .arg(command.get_program())
-        .args(command.get_args());
+    limited.arg("20").arg(command.get_program()).args(command.get_args());
     limited.current_dir(setup.folder());
     run(limited, "")
 }
@@ -258,10 +210,7 @@ async fn a_generated_secret_is_shown_once() {
     ] {
         let shown = server.run(&command).well().stdout;
         for hidden in [&secret, &password, "argon2", "hash"] {
-            assert!(
-                !shown.contains(hidden),
-                "{command:?} shows {hidden}: {shown}"
-            );
+            assert!(!shown.contains(hidden), "{command:?} shows {hidden}: {shown}");
         }
     }
 }

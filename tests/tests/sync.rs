@@ -75,51 +75,28 @@ async fn traced(store: &str) -> Verdict {
     let mut answers = 0;
     for _ in 0..10 {
         let signed_in = oauth.password(client, "alice").await.well();
-        let next = oauth
-            .refresh(client, &signed_in.text("refresh_token"))
-            .await
-            .well();
-        oauth
-            .revoke(client, &next.text("refresh_token"))
-            .await
-            .well();
+        let next = oauth.refresh(client, &signed_in.text("refresh_token")).await.well();
+        oauth.revoke(client, &next.text("refresh_token")).await.well();
         answers += 3;
     }
     server.terminate();
     server.wait();
     let mut calls = calls(&std::fs::read_to_string(&trace).unwrap());
     // Before the first sign-in stand the answers about readiness, which acknowledge nothing.
-    let acknowledging = calls
-        .iter()
-        .rev()
-        .filter(|call| **call == Call::Answered)
-        .count();
-    let skip = acknowledging
-        .checked_sub(answers)
-        .expect("each answer is in the trace");
+    let acknowledging = calls.iter().rev().filter(|call| **call == Call::Answered).count();
+    let skip = acknowledging.checked_sub(answers).expect("each answer is in the trace");
     let start = nth(&calls, skip);
     judge(&calls.split_off(start))
 }
 
 /// Where the calls begin that lead to the answer with this number.
 fn nth(calls: &[Call], skip: usize) -> usize {
-    let answers = calls
-        .iter()
-        .enumerate()
-        .filter(|call| *call.1 == Call::Answered);
-    answers
-        .map(|call| call.0 + 1)
-        .take(skip)
-        .last()
-        .unwrap_or(0)
+    let answers = calls.iter().enumerate().filter(|call| *call.1 == Call::Answered);
+    answers.map(|call| call.0 + 1).take(skip).last().unwrap_or(0)
 }
 
 fn judge(calls: &[Call]) -> Verdict {
-    let mut verdict = Verdict {
-        answers: 0,
-        unsynced: 0,
-        unwritten: 0,
-    };
+    let mut verdict = Verdict { answers: 0, unsynced: 0, unwritten: 0 };
     let (mut written, mut dirty) = (false, false);
     for call in calls {
         match call {
@@ -176,17 +153,7 @@ mod judge {
 7 <... fdatasync resumed>) = 0
 8 writev(5<TCP:[127.0.0.1:1->127.0.0.1:2]>, [{iov_base=\"HTTP/1.1 200 OK\", iov_len=9}], 1) = 9";
         let calls = calls(trace);
-        assert_eq!(
-            calls,
-            [Call::Written, Call::Answered, Call::Synced, Call::Answered]
-        );
-        assert_eq!(
-            judge(&calls),
-            Verdict {
-                answers: 2,
-                unsynced: 1,
-                unwritten: 1
-            }
-        );
+        assert_eq!(calls, [Call::Written, Call::Answered, Call::Synced, Call::Answered]);
+        assert_eq!(judge(&calls), Verdict { answers: 2, unsynced: 1, unwritten: 1 });
     }
 }

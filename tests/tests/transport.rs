@@ -57,16 +57,11 @@ except ssl.SSLError as error:
 
 /// Sends a request in clear to the port where TLS is spoken.
 async fn in_clear(server: &Server, request: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.setup().port()))
-        .await
-        .unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", server.setup().port())).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     let read = stream.read_to_string(&mut answer);
-    tokio::time::timeout(std::time::Duration::from_secs(20), read)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(20), read).await.unwrap().unwrap();
     answer
 }
 
@@ -78,10 +73,7 @@ async fn in_clear_pages_are_redirected_and_programs_are_refused() {
                 Accept: text/html\r\n\r\n";
     let answer = in_clear(&server, page).await;
     assert!(answer.starts_with("HTTP/1.1 308 "), "{answer}");
-    let to = format!(
-        "location: {}/oauth/authorize?client_id=shop\r\n",
-        server.issuer()
-    );
+    let to = format!("location: {}/oauth/authorize?client_id=shop\r\n", server.issuer());
     assert!(answer.contains(&to), "{answer}");
 
     let form = "grant_type=client_credentials&client_id=a&client_secret=b";
@@ -97,17 +89,9 @@ async fn in_clear_pages_are_redirected_and_programs_are_refused() {
 
 /// The headers that every answer to a browser has; over TLS with HSTS for a year at least.
 fn is_secured(path: &str, answer: &Answer) {
-    let header = |name| {
-        answer
-            .header(&name)
-            .unwrap_or_else(|| panic!("{path}: no {name}"))
-    };
+    let header = |name| answer.header(&name).unwrap_or_else(|| panic!("{path}: no {name}"));
     let policy = header(header::CONTENT_SECURITY_POLICY);
-    for part in [
-        "default-src 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ] {
+    for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
         assert!(policy.contains(part), "{path}: {policy}");
     }
     assert!(!policy.contains("unsafe-"), "{path}: {policy}");
@@ -115,15 +99,8 @@ fn is_secured(path: &str, answer: &Answer) {
     assert_eq!(header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
     assert_eq!(header(header::REFERRER_POLICY), "no-referrer");
     let lasting = header(header::STRICT_TRANSPORT_SECURITY);
-    let seconds = lasting
-        .trim_start_matches("max-age=")
-        .split(';')
-        .next()
-        .unwrap();
-    assert!(
-        seconds.parse::<u64>().unwrap() >= 31_536_000,
-        "{path}: {lasting}"
-    );
+    let seconds = lasting.trim_start_matches("max-age=").split(';').next().unwrap();
+    assert!(seconds.parse::<u64>().unwrap() >= 31_536_000, "{path}: {lasting}");
 }
 
 /// M5, L6, L7: what is not there is 404 with the headers of everything else, and says nothing of its insides.
@@ -154,16 +131,9 @@ async fn nothing_is_there_that_was_not_meant_to_be() {
         assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer:?}");
         is_secured(path, &answer);
         assert!(!answer.headers.contains_key(header::SERVER), "{path}");
-        assert!(
-            answer.body.len() < 20_000 && !answer.body.contains("src/"),
-            "{path}: {answer:?}"
-        );
+        assert!(answer.body.len() < 20_000 && !answer.body.contains("src/"), "{path}: {answer:?}");
     }
-    for path in [
-        "/oauth/authorize",
-        "/livez",
-        "/.well-known/oauth-authorization-server",
-    ] {
+    for path in ["/oauth/authorize", "/livez", "/.well-known/oauth-authorization-server"] {
         is_secured(path, &server.get(path).await);
     }
 }
@@ -173,9 +143,7 @@ async fn nothing_is_there_that_was_not_meant_to_be() {
 async fn trace_is_not_allowed() {
     let server = over_tls().await;
     for path in ["/oauth/token", "/oauth/authorize", "/livez"] {
-        let asked = http()
-            .request(Method::TRACE, server.url(path))
-            .header("x-echo", "secret");
+        let asked = http().request(Method::TRACE, server.url(path)).header("x-echo", "secret");
         let answer = Answer::read(asked.send().await.unwrap()).await.unwrap();
         assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
         assert!(!answer.body.contains("secret"));
@@ -200,14 +168,7 @@ async fn cookies_are_locked_to_the_host_over_tls() {
     let visitor = Visitor::new();
     let page = visitor.visit(&asking.url).await.unwrap().page();
     let signed_in = visitor
-        .send(
-            &page,
-            &[
-                ("username", "alice"),
-                ("password", PASSWORD),
-                ("answer", "yes"),
-            ],
-        )
+        .send(&page, &[("username", "alice"), ("password", PASSWORD), ("answer", "yes")])
         .await
         .unwrap();
     assert_eq!(signed_in.status(), StatusCode::SEE_OTHER);
@@ -225,29 +186,18 @@ async fn cookies_are_locked_to_the_host_over_tls() {
         for flag in ["Secure", "HttpOnly", "Path=/"] {
             assert!(flags.contains(&flag), "{cookie}");
         }
-        assert!(
-            flags.contains(&"SameSite=Lax") || flags.contains(&"SameSite=Strict"),
-            "{cookie}"
-        );
+        assert!(flags.contains(&"SameSite=Lax") || flags.contains(&"SameSite=Strict"), "{cookie}");
         assert!(!cookie.contains("Domain"), "{cookie}");
     }
     // The session stands in no address.
-    assert!(
-        !signed_in.headers()[header::LOCATION]
-            .to_str()
-            .unwrap()
-            .contains("session")
-    );
+    assert!(!signed_in.headers()[header::LOCATION].to_str().unwrap().contains("session"));
 }
 
 /// A certificate from files is served, and the next one when the files have changed, without a restart.
 #[tokio::test]
 async fn a_new_certificate_is_served_without_a_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let (cert, key) = (
-        folder.path().join("cert.pem"),
-        folder.path().join("key.pem"),
-    );
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
     let make = || {
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".into()]).unwrap();
         std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
@@ -264,10 +214,8 @@ async fn a_new_certificate_is_served_without_a_restart() {
     let issuer = format!("https://127.0.0.1:{}", setup.port());
     let server = setup.issuer(issuer).start().await;
     let is_trusted = async |certificate: &reqwest::Certificate| {
-        let http = reqwest::Client::builder()
-            .tls_certs_only([certificate.clone()])
-            .build()
-            .unwrap();
+        let http =
+            reqwest::Client::builder().tls_certs_only([certificate.clone()]).build().unwrap();
         http.get(server.url("/livez")).send().await.is_ok()
     };
     assert!(is_trusted(&first).await);
@@ -289,10 +237,6 @@ async fn tokens_are_given_over_tls() {
     let server = over_tls().await;
     let secret = server.add_client(&["--id", "service"]);
     let form = [("grant_type", "client_credentials")];
-    let answer = server
-        .endpoints()
-        .token(By::Basic("service", &secret), &form)
-        .await
-        .well();
+    let answer = server.endpoints().token(By::Basic("service", &secret), &form).await.well();
     assert!(answer.text("access_token").starts_with("cs_at_"));
 }

@@ -859,9 +859,9 @@ return wasm;
 const fail = (code, message) => { throw Object.assign(new Error(message), { name: "OAuthError", code }); };
 
 async function load() {
-const response = await fetch(new URL("oauth_client-7945d74de5f61919.wasm", import.meta.url), { integrity: "sha384-QSK12yQrh6cn1rGli3DJ+EOzfh+hflA+cNxZ3bTalBsG7Lu4pbP9UmgZQvL62aD4", credentials: "omit" })
-.catch(() => fail("script-blocked", "oauth_client-7945d74de5f61919.wasm cannot be loaded beside the script, or is not the one that belongs to it; see that the page's policy lists its origin in connect-src, and try again"));
-if (!response.ok) fail("script-blocked", `oauth_client-7945d74de5f61919.wasm beside the script answers ${response.status}; serve both files from one release`);
+const response = await fetch(new URL("oauth_client-9b6fcbb713d2de32.wasm", import.meta.url), { integrity: "sha384-sphFge6Ol6UY0MUgbTkM3pi38lVb7rJJrCjn+x+twUXEv78/MNhq63+gAMZ1x5EP", credentials: "omit" })
+.catch(() => fail("script-blocked", "oauth_client-9b6fcbb713d2de32.wasm cannot be loaded beside the script, or is not the one that belongs to it; see that the page's policy lists its origin in connect-src, and try again"));
+if (!response.ok) fail("script-blocked", `oauth_client-9b6fcbb713d2de32.wasm beside the script answers ${response.status}; serve both files from one release`);
 const { instance } = await WebAssembly.instantiate(await response.arrayBuffer(), __wbg_get_imports())
 .catch(() => fail("script-blocked", "the page's policy forbids WebAssembly; add 'wasm-unsafe-eval' to script-src"));
 wasm = instance.exports;

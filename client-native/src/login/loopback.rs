@@ -64,48 +64,28 @@ impl Loopback {
 
     /// Takes the answer at another path than `/callback`, as registered: `/` and unreserved characters.
     pub fn path(self, path: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            ..self
-        }
+        Self { path: path.into(), ..self }
     }
 
     /// Waits this long for the user; five minutes by default, and at most.
     pub fn patience(self, patience: Duration) -> Self {
-        Self {
-            patience: patience.min(PATIENCE),
-            ..self
-        }
+        Self { patience: patience.min(PATIENCE), ..self }
     }
 
     fn of(show: Show) -> Self {
-        Self {
-            show,
-            path: "/callback".to_owned(),
-            patience: PATIENCE,
-        }
+        Self { show, path: "/callback".to_owned(), patience: PATIENCE }
     }
 
     pub(super) async fn run(self, client: &Client, provider: &Checked) -> Result<Returned, Error> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"/-._~".contains(&b);
         if !self.path.starts_with('/') || !self.path.bytes().all(plain) {
-            return Err(Error::Configuration(
-                "`.path(…)` of the loopback is malformed".into(),
-            ));
+            return Err(Error::Configuration("`.path(…)` of the loopback is malformed".into()));
         }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(Error::Listen)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(Error::Listen)?;
         let address = listener.local_addr().map_err(Error::Listen)?;
         let redirect_uri = format!("http://{address}{}", self.path);
         let random = [random(), random()];
-        let started = start(
-            provider,
-            client.id(),
-            &redirect_uri,
-            client.scope(),
-            &random,
-        )?;
+        let started = start(provider, client.id(), &redirect_uri, client.scope(), &random)?;
         self.show.url(started.url).await;
         let desk = Arc::new(Desk {
             address,
@@ -200,10 +180,7 @@ impl Desk {
             ),
             Visit::Answer(Ok(returned)) => {
                 let text = "Close this page and go back to the program.";
-                (
-                    page::answer("200 OK", "You are back", text),
-                    Some(Ok(returned)),
-                )
+                (page::answer("200 OK", "You are back", text), Some(Ok(returned)))
             }
             Visit::Answer(Err(callback)) => {
                 let text = "Close this page; the program tells why.";
@@ -262,8 +239,7 @@ async fn accept(
 
 fn header<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let (own, value) = line.split_once(':')?;
-    own.eq_ignore_ascii_case(name)
-        .then(|| value.trim_matches([' ', '\t']))
+    own.eq_ignore_ascii_case(name).then(|| value.trim_matches([' ', '\t']))
 }
 
 /// The request's head, without its last empty line; `None` when it is too long, not text, or does not come whole.
@@ -271,11 +247,7 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut head = Vec::new();
     let mut chunk = [0; 2048];
     loop {
-        let read = stream
-            .read(&mut chunk)
-            .await
-            .ok()
-            .filter(|read| *read > 0)?;
+        let read = stream.read(&mut chunk).await.ok().filter(|read| *read > 0)?;
         head.extend_from_slice(&chunk[..read]);
         if let Some(end) = head.windows(4).position(|window| window == b"\r\n\r\n") {
             head.truncate(end);

@@ -68,10 +68,7 @@ impl Request {
     }
 
     fn with(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
-        Self {
-            builder: change(self.builder),
-            ..self
-        }
+        Self { builder: change(self.builder), ..self }
     }
 
     /// Sends the request. Any answer of the API is `Ok`, whatever its status.
@@ -135,9 +132,7 @@ impl Session {
     ) -> Result<(Response, Spare), Error> {
         let spare = request.try_clone();
         let bearer = Secret::new(format!("Bearer {}", token.expose()));
-        request
-            .headers_mut()
-            .insert(AUTHORIZATION, secret_header(bearer.expose()));
+        request.headers_mut().insert(AUTHORIZATION, secret_header(bearer.expose()));
         Ok((self.0.client.apis().execute(request).await?, spare))
     }
 
@@ -157,13 +152,9 @@ impl Session {
         if redirect(response.status().as_u16(), "GET") == Redirect::No {
             return Ok(None);
         }
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .and_then(|it| it.to_str().ok());
+        let location = response.headers().get(LOCATION).and_then(|it| it.to_str().ok());
         let next = location.and_then(|it| response.url().join(it).ok());
-        next.map(|next| self.permit(&next).map(|()| next))
-            .transpose()
+        next.map(|next| self.permit(&next).map(|()| next)).transpose()
     }
 }
 
@@ -171,12 +162,7 @@ fn follow(mut request: reqwest::Request, status: StatusCode, next: Url) -> reqwe
     if redirect(status.as_u16(), request.method().as_str()) == Redirect::Get {
         *request.method_mut() = Method::GET;
         *request.body_mut() = None;
-        for name in [
-            CONTENT_TYPE,
-            CONTENT_LENGTH,
-            CONTENT_ENCODING,
-            TRANSFER_ENCODING,
-        ] {
+        for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING, TRANSFER_ENCODING] {
             request.headers_mut().remove(name);
         }
     }

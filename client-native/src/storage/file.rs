@@ -41,9 +41,7 @@ impl FileStorage {
     pub fn of_app(app: &str) -> Result<Self, StorageError> {
         let plain = !app.is_empty()
             && !app.starts_with('.')
-            && app
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+            && app.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !plain {
             return Err(StorageError::new(
                 "a program's name has letters, digits, `-`, `_` and `.` alone",
@@ -83,8 +81,7 @@ impl Storage for FileStorage {
 
     async fn store(&self, text: &Secret) -> Result<(), StorageError> {
         let text = text.clone();
-        self.blocking("be written", move |path| write(path, &text))
-            .await
+        self.blocking("be written", move |path| write(path, &text)).await
     }
 
     async fn try_lock(&self) -> Result<Option<Lock>, StorageError> {
@@ -116,10 +113,7 @@ fn read(path: &Path) -> io::Result<Option<Secret>> {
     let mut text = String::new();
     file.take(MAX_SIZE + 1).read_to_string(&mut text)?;
     if u64::try_from(text.len()).is_ok_and(|len| len > MAX_SIZE) {
-        return Err(io::Error::new(
-            ErrorKind::FileTooLarge,
-            "it is no kept session",
-        ));
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "it is no kept session"));
     }
     Ok(Some(Secret::new(text)))
 }
@@ -128,10 +122,7 @@ fn read(path: &Path) -> io::Result<Option<Secret>> {
 fn write(path: &Path, text: &Secret) -> io::Result<()> {
     let folder = folder_of(path)?;
     let prefix = side_prefix(path);
-    let mut side = tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(".tmp")
-        .tempfile_in(&folder)?;
+    let mut side = tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(&folder)?;
     side.write_all(text.expose().as_bytes())?;
     side.as_file().sync_all()?;
     side.persist(path).map_err(|error| error.error)?;
@@ -160,10 +151,7 @@ fn lock(path: &Path) -> io::Result<Option<File>> {
 /// The file's folder, made if it is missing.
 fn folder_of(path: &Path) -> io::Result<PathBuf> {
     if path.file_name().is_none() {
-        return Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "it is not the name of a file",
-        ));
+        return Err(io::Error::new(ErrorKind::InvalidInput, "it is not the name of a file"));
     }
     let folder = match path.parent() {
         Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -205,14 +193,7 @@ fn sweep(folder: &Path, path: &Path) {
         let name = entry.file_name();
         let bytes = name.as_encoded_bytes();
         let ours = bytes.starts_with(prefix.as_encoded_bytes()) && bytes.ends_with(b".tmp");
-        let age = || {
-            entry
-                .metadata()
-                .and_then(|it| it.modified())
-                .ok()?
-                .elapsed()
-                .ok()
-        };
+        let age = || entry.metadata().and_then(|it| it.modified()).ok()?.elapsed().ok();
         if ours && age().is_some_and(|age| age > LITTER) {
             let _ = fs::remove_file(entry.path());
         }
@@ -270,10 +251,7 @@ mod tests {
         let (_folder, storage) = place();
         storage.store(&"one".into()).await.unwrap();
         let folder = storage.path().parent().unwrap();
-        let (old, new) = (
-            folder.join(".session.json.a.tmp"),
-            folder.join(".session.json.b.tmp"),
-        );
+        let (old, new) = (folder.join(".session.json.a.tmp"), folder.join(".session.json.b.tmp"));
         let file = File::create(&old).unwrap();
         let before = fs::metadata(storage.path()).unwrap().modified().unwrap() - 2 * LITTER;
         file.set_modified(before).unwrap();
@@ -289,17 +267,9 @@ mod tests {
         let storage = FileStorage::new(folder.path().join("file/session.json"));
         let error = storage.store(&"secret".into()).await.unwrap_err();
         let text = format!("{error} {error:?}");
-        assert!(
-            text.contains("session.json") && !text.contains("secret"),
-            "{text}"
-        );
+        assert!(text.contains("session.json") && !text.contains("secret"), "{text}");
         fs::write(folder.path().join("big"), "x".repeat(70_000)).unwrap();
-        assert!(
-            FileStorage::new(folder.path().join("big"))
-                .load()
-                .await
-                .is_err()
-        );
+        assert!(FileStorage::new(folder.path().join("big")).load().await.is_err());
         assert!(FileStorage::of_app("../x").is_err());
     }
 }

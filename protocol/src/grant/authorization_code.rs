@@ -90,22 +90,13 @@ fn activate(
         ..Active::begin(terms, grant.cap, now)
     };
     let issued = active.issue(grant, None, terms, now);
-    (
-        Grant {
-            state: State::Active(active),
-            ..grant.clone()
-        },
-        Output::Issued(issued),
-    )
+    (Grant { state: State::Active(active), ..grant.clone() }, Output::Issued(issued))
 }
 
 /// A code that comes twice, verifier and all, has been stolen, and what it gave may be the thief's
 /// ([RFC 6749 §4.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-4.1.2)).
 fn replayed(grant: &Grant, now: Timestamp) -> (Grant, Output) {
-    (
-        grant.revoked(Reason::CodeReplayed, now),
-        Output::Refused(Denied::CodeReplayed),
-    )
+    (grant.revoked(Reason::CodeReplayed, now), Output::Refused(Denied::CodeReplayed))
 }
 
 impl Pending {

@@ -57,11 +57,7 @@ impl Carried {
 
     /// Whether it still holds in time. That it is not revoked is for the store to say.
     pub fn check(&self, now: Timestamp) -> Result<(), Denied> {
-        if now < self.expires {
-            Ok(())
-        } else {
-            Err(Denied::AccessTokenInvalid)
-        }
+        if now < self.expires { Ok(()) } else { Err(Denied::AccessTokenInvalid) }
     }
 
     /// How long a mark that revokes it must be kept.

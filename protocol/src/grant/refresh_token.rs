@@ -39,10 +39,7 @@ pub struct Line {
     pub asked: Option<Scope>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
 const fn is_no(value: &bool) -> bool {
     !*value
 }
@@ -128,13 +125,7 @@ pub(super) fn refresh(
     let mut active = active.clone();
     active.forget_code(grant, now);
     let issued = active.answer(grant, &row, refresh.generation, scope, terms, now);
-    Ok((
-        Grant {
-            state: State::Active(active),
-            ..grant.clone()
-        },
-        Output::Issued(issued),
-    ))
+    Ok((Grant { state: State::Active(active), ..grant.clone() }, Output::Issued(issued)))
 }
 
 /// The scope that the access token gets: `None`, all of the grant.

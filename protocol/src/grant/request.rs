@@ -57,10 +57,9 @@ impl TokenRequest {
                 redirect_uri: form.get("redirect_uri")?.map(str::to_owned),
                 verifier: form.get("code_verifier")?.map(Secret::new),
             },
-            GrantType::RefreshToken => Self::RefreshToken {
-                refresh_token: secret("refresh_token")?,
-                scope: scope()?,
-            },
+            GrantType::RefreshToken => {
+                Self::RefreshToken { refresh_token: secret("refresh_token")?, scope: scope()? }
+            }
             GrantType::ClientCredentials => Self::ClientCredentials { scope: scope()? },
             GrantType::Password => Self::Password(Password {
                 username: form.require("username")?.to_owned(),
@@ -92,23 +91,11 @@ mod tests {
     #[test]
     fn each_grant_type_gets_what_it_needs() {
         let code = read("grant_type=authorization_code&code=c&code_verifier=v").unwrap();
-        assert!(matches!(
-            code,
-            TokenRequest::AuthorizationCode {
-                redirect_uri: None,
-                ..
-            }
-        ));
+        assert!(matches!(code, TokenRequest::AuthorizationCode { redirect_uri: None, .. }));
         let refresh = read("grant_type=refresh_token&refresh_token=r&scope=a").unwrap();
-        assert!(matches!(
-            refresh,
-            TokenRequest::RefreshToken { scope: Some(_), .. }
-        ));
+        assert!(matches!(refresh, TokenRequest::RefreshToken { scope: Some(_), .. }));
         assert_eq!(
-            read("grant_type=client_credentials")
-                .unwrap()
-                .grant_type()
-                .as_str(),
+            read("grant_type=client_credentials").unwrap().grant_type().as_str(),
             "client_credentials"
         );
         assert!(read("grant_type=password&username=a&password=b").is_ok());
@@ -119,25 +106,13 @@ mod tests {
         let of = |body| read(body).map(|_| ()).unwrap_err();
         assert_eq!(of(""), Denied::ParameterMissing("grant_type"));
         assert_eq!(of("grant_type=x"), Denied::GrantUnsupported);
-        assert_eq!(
-            of("grant_type=authorization_code"),
-            Denied::ParameterMissing("code")
-        );
-        assert_eq!(
-            of("grant_type=password&username=a"),
-            Denied::ParameterMissing("password")
-        );
+        assert_eq!(of("grant_type=authorization_code"), Denied::ParameterMissing("code"));
+        assert_eq!(of("grant_type=password&username=a"), Denied::ParameterMissing("password"));
         assert_eq!(
             of("grant_type=client_credentials&grant_type=password"),
             Denied::ParameterTwice("grant_type")
         );
-        assert!(matches!(
-            of("grant_type=client_credentials&x=1&x=2"),
-            Denied::ParameterTwice(_)
-        ));
-        assert_eq!(
-            of("grant_type=client_credentials&scope=%22"),
-            Denied::ScopeMalformed
-        );
+        assert!(matches!(of("grant_type=client_credentials&x=1&x=2"), Denied::ParameterTwice(_)));
+        assert_eq!(of("grant_type=client_credentials&scope=%22"), Denied::ScopeMalformed);
     }
 }

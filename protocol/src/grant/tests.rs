@@ -58,10 +58,7 @@ fn pending_under(terms: &Terms) -> (Grant, Secret) {
         challenge: Some(challenge),
     };
     let salt = Salt::from_bytes([4; 16]);
-    (
-        Grant::pending(terminus(), pending, salt, terms, NOW + secs(600), NOW),
-        verifier,
-    )
+    (Grant::pending(terminus(), pending, salt, terms, NOW + secs(600), NOW), verifier)
 }
 
 fn redeem(
@@ -98,11 +95,7 @@ fn refresh_with(
 ) -> Result<(Grant, Output), Denied> {
     let client = public().client_id;
     let scope = scope.map(|scope| scope.parse::<Scope>().unwrap());
-    let refresh = Refresh {
-        client: &client,
-        generation,
-        scope: scope.as_ref(),
-    };
+    let refresh = Refresh { client: &client, generation, scope: scope.as_ref() };
     step(grant, Input::Refresh(refresh), terms, now)
 }
 
@@ -159,18 +152,11 @@ fn a_redemption_whose_answer_was_lost_is_its_own_and_no_replay() {
 
 #[test]
 fn a_token_lives_as_long_however_long_its_code_waited() {
-    let single = Terms {
-        refreshes: false,
-        access_token: secs(20),
-        ..terms()
-    };
+    let single = Terms { refreshes: false, access_token: secs(20), ..terms() };
     let (grant, verifier) = pending_under(&single);
     let late = NOW + secs(59);
     let (grant, first) = issued(redeem_under(&grant, Some(&verifier), &single, late));
-    assert_eq!(
-        (first.access.expires, first.refresh),
-        (late + secs(20), None)
-    );
+    assert_eq!((first.access.expires, first.refresh), (late + secs(20), None));
     assert!(first.access.expires <= grant.cap);
 }
 
@@ -198,10 +184,7 @@ fn a_refresh_after_the_flow_forgets_the_code() {
     let (grant, _) = issued(redeem(&grant, Some(&verifier), NOW));
     let later = NOW + secs(600);
     let (grant, _) = issued(refresh(&grant, 1, later));
-    assert_eq!(
-        redeem(&grant, Some(&verifier), later),
-        Err(Denied::CodeExpired)
-    );
+    assert_eq!(redeem(&grant, Some(&verifier), later), Err(Denied::CodeExpired));
 }
 
 /// Whoever found the code alone ends nobody's session with it.
@@ -211,10 +194,7 @@ fn a_replay_without_the_verifier_changes_nothing() {
     let (grant, _) = issued(redeem(&grant, Some(&verifier), NOW));
     let wrong = Secret::new("x".repeat(43));
     assert_eq!(redeem(&grant, None, NOW), Err(Denied::VerifierMissing));
-    assert_eq!(
-        redeem(&grant, Some(&wrong), NOW),
-        Err(Denied::VerifierMismatch)
-    );
+    assert_eq!(redeem(&grant, Some(&wrong), NOW), Err(Denied::VerifierMismatch));
     assert!(refresh(&grant, 1, NOW).is_ok());
 }
 
@@ -233,53 +213,19 @@ fn a_refused_redemption_changes_nothing() {
         own: &Drew(MINE),
     };
     let cases = [
+        (Redemption { client: &other, ..base.clone() }, NOW, Denied::OfAnotherClient),
+        (Redemption { redirect_uri: None, ..base.clone() }, NOW, Denied::RedirectUriOfCode),
         (
-            Redemption {
-                client: &other,
-                ..base.clone()
-            },
-            NOW,
-            Denied::OfAnotherClient,
-        ),
-        (
-            Redemption {
-                redirect_uri: None,
-                ..base.clone()
-            },
+            Redemption { redirect_uri: Some("https://x/"), ..base.clone() },
             NOW,
             Denied::RedirectUriOfCode,
         ),
-        (
-            Redemption {
-                redirect_uri: Some("https://x/"),
-                ..base.clone()
-            },
-            NOW,
-            Denied::RedirectUriOfCode,
-        ),
-        (
-            Redemption {
-                verifier: None,
-                ..base.clone()
-            },
-            NOW,
-            Denied::VerifierMissing,
-        ),
-        (
-            Redemption {
-                verifier: Some(&wrong),
-                ..base.clone()
-            },
-            NOW,
-            Denied::VerifierMismatch,
-        ),
+        (Redemption { verifier: None, ..base.clone() }, NOW, Denied::VerifierMissing),
+        (Redemption { verifier: Some(&wrong), ..base.clone() }, NOW, Denied::VerifierMismatch),
         (base.clone(), NOW + secs(60), Denied::CodeExpired),
     ];
     for (redemption, now, denied) in cases {
-        assert_eq!(
-            step(&grant, Input::Redeem(redemption), &terms(), now),
-            Err(denied)
-        );
+        assert_eq!(step(&grant, Input::Redeem(redemption), &terms(), now), Err(denied));
     }
     assert!(step(&grant, Input::Redeem(base), &terms(), NOW + secs(59)).is_ok());
 }
@@ -288,14 +234,9 @@ fn a_refused_redemption_changes_nothing() {
 #[test]
 fn a_code_without_a_challenge_takes_no_verifier() {
     let (mut grant, verifier) = pending();
-    let State::Pending(pending) = &mut grant.state else {
-        unreachable!()
-    };
+    let State::Pending(pending) = &mut grant.state else { unreachable!() };
     pending.challenge = None;
-    assert_eq!(
-        redeem(&grant, Some(&verifier), NOW),
-        Err(Denied::VerifierUnexpected)
-    );
+    assert_eq!(redeem(&grant, Some(&verifier), NOW), Err(Denied::VerifierUnexpected));
     assert!(redeem(&grant, None, NOW).is_ok());
 }
 
@@ -322,10 +263,7 @@ fn a_repeat_within_the_leeway_gets_the_same_again() {
 /// Within a client's 30 s after a lost answer no newer token is exchanged: what it gets by asking again must last.
 #[test]
 fn a_repeat_gets_a_new_access_token_when_the_old_one_is_nearly_over() {
-    let brief = Terms {
-        access_token: secs(10),
-        ..terms()
-    };
+    let brief = Terms { access_token: secs(10), ..terms() };
     let (grant, _) = active();
     let (grant, first) = issued(refresh_with(&grant, 1, None, &brief, NOW));
     let (grant, fresh) = issued(refresh_with(&grant, 1, None, &brief, NOW + secs(4)));
@@ -351,11 +289,7 @@ fn two_generations_back_is_a_theft_at_once() {
     let (grant, _) = active();
     let (grant, _) = issued(refresh(&grant, 1, NOW));
     let (grant, _) = issued(refresh(&grant, 2, NOW));
-    assert_revoked(
-        refresh(&grant, 1, NOW),
-        Denied::RefreshReplayed,
-        Reason::RefreshReplayed,
-    );
+    assert_revoked(refresh(&grant, 1, NOW), Denied::RefreshReplayed, Reason::RefreshReplayed);
 }
 
 /// T14: a theft is one whatever scope the thief asks for.
@@ -379,32 +313,18 @@ fn after_the_leeway_a_seen_head_means_theft_and_an_unseen_one_a_lost_answer() {
     let later = NOW + secs(31);
 
     let (seen, _) = step(&rotated, Input::Seen(second.access.number), &terms(), NOW).unwrap();
-    assert_revoked(
-        refresh(&seen, 1, later),
-        Denied::RefreshReplayed,
-        Reason::RefreshReplayed,
-    );
+    assert_revoked(refresh(&seen, 1, later), Denied::RefreshReplayed, Reason::RefreshReplayed);
 
     let (forgiven, third) = issued(refresh(&rotated, 1, later));
     assert_eq!(third.refresh, Some(3));
-    assert_eq!(
-        forgiven.access(second.access.number, later),
-        Err(Denied::AccessTokenInvalid)
-    );
+    assert_eq!(forgiven.access(second.access.number, later), Err(Denied::AccessTokenInvalid));
     // The unseen head is dead, and whoever shows it gives themselves away.
-    assert_revoked(
-        refresh(&forgiven, 2, later),
-        Denied::RefreshReplayed,
-        Reason::RefreshReplayed,
-    );
+    assert_revoked(refresh(&forgiven, 2, later), Denied::RefreshReplayed, Reason::RefreshReplayed);
 }
 
 #[test]
 fn without_a_leeway_nothing_is_forgiven() {
-    let strict = Terms {
-        leeway: Duration::ZERO,
-        ..terms()
-    };
+    let strict = Terms { leeway: Duration::ZERO, ..terms() };
     let (grant, _) = active();
     let (grant, _) = issued(refresh_with(&grant, 1, None, &strict, NOW));
     let again = refresh_with(&grant, 1, None, &strict, NOW);
@@ -418,19 +338,12 @@ fn an_access_token_of_an_older_generation_does_not_mark_the_head_as_seen() {
     assert!(!grant.notes(first.access.number, &terms(), NOW));
     assert!(grant.notes(second.access.number, &terms(), NOW));
     let (grant, _) = step(&grant, Input::Seen(second.access.number), &terms(), NOW).unwrap();
-    assert!(
-        !grant.notes(second.access.number, &terms(), NOW),
-        "noted once"
-    );
+    assert!(!grant.notes(second.access.number, &terms(), NOW), "noted once");
 }
 
 #[test]
 fn where_the_line_is_not_rotated_the_head_stays() {
-    let shared = Terms {
-        rotates: false,
-        live: 64,
-        ..terms()
-    };
+    let shared = Terms { rotates: false, live: 64, ..terms() };
     let (grant, _) = active();
     let (grant, second) = issued(refresh_with(&grant, 1, None, &shared, NOW));
     assert_eq!((second.refresh, second.access.number), (Some(1), 2));
@@ -440,11 +353,7 @@ fn where_the_line_is_not_rotated_the_head_stays() {
 /// T18: idle and absolute end; rotation never extends the latter.
 #[test]
 fn a_line_ends_when_idle_and_at_its_cap() {
-    let short = Terms {
-        refresh_idle: secs(100),
-        refresh_cap: secs(250),
-        ..terms()
-    };
+    let short = Terms { refresh_idle: secs(100), refresh_cap: secs(250), ..terms() };
     let (mut grant, _) = Grant::active(terminus(), Salt::from_bytes([0; 16]), &short, NOW);
     let refresh = |grant: &Grant, generation, at| {
         refresh_with(grant, generation, None, &short, NOW + secs(at))
@@ -454,15 +363,8 @@ fn a_line_ends_when_idle_and_at_its_cap() {
         grant = issued(refresh(&grant, generation, at)).0;
     }
     assert_eq!(refresh(&grant, 4, 250), Err(Denied::RefreshExpired));
-    let State::Active(active) = &grant.state else {
-        unreachable!()
-    };
-    assert!(
-        active
-            .live
-            .iter()
-            .all(|access| access.expires <= NOW + secs(250))
-    );
+    let State::Active(active) = &grant.state else { unreachable!() };
+    assert!(active.live.iter().all(|access| access.expires <= NOW + secs(250)));
 }
 
 /// T17, scopes.
@@ -484,15 +386,8 @@ fn a_refresh_narrows_and_never_broadens() {
 fn a_refresh_token_is_its_clients_alone() {
     let (grant, _) = active();
     let other = web().client_id;
-    let refresh = Refresh {
-        client: &other,
-        generation: 1,
-        scope: None,
-    };
-    assert_eq!(
-        step(&grant, Input::Refresh(refresh), &terms(), NOW),
-        Err(Denied::OfAnotherClient)
-    );
+    let refresh = Refresh { client: &other, generation: 1, scope: None };
+    assert_eq!(step(&grant, Input::Refresh(refresh), &terms(), NOW), Err(Denied::OfAnotherClient));
 }
 
 #[test]
@@ -505,11 +400,7 @@ fn a_generation_that_was_never_issued_is_unknown() {
 
 #[test]
 fn live_access_tokens_are_bounded() {
-    let shared = Terms {
-        rotates: false,
-        live: 3,
-        ..terms()
-    };
+    let shared = Terms { rotates: false, live: 3, ..terms() };
     let (mut grant, _) = active();
     for _ in 0..2 {
         grant = issued(refresh_with(&grant, 1, None, &shared, NOW)).0;
@@ -517,10 +408,7 @@ fn live_access_tokens_are_bounded() {
     let (grant, fourth) = issued(refresh_with(&grant, 1, None, &shared, NOW));
     assert_eq!(fourth.access.number, 3, "the newest again");
     let (grant, fifth) = issued(refresh_with(&grant, 1, None, &shared, NOW + secs(301)));
-    assert_eq!(
-        fifth.access.number, 4,
-        "past its half, the oldest gives way"
-    );
+    assert_eq!(fifth.access.number, 4, "past its half, the oldest gives way");
     assert_eq!(grant.access(1, NOW), Err(Denied::AccessTokenInvalid));
     assert!(grant.access(2, NOW).is_ok());
 }
@@ -529,22 +417,10 @@ fn live_access_tokens_are_bounded() {
 #[test]
 fn revoking_an_access_token_ends_that_token_alone() {
     let (grant, first) = active();
-    let (grant, _) = step(
-        &grant,
-        Input::RevokeAccess(first.access.number),
-        &terms(),
-        NOW,
-    )
-    .unwrap();
-    assert_eq!(
-        grant.access(first.access.number, NOW),
-        Err(Denied::AccessTokenInvalid)
-    );
+    let (grant, _) = step(&grant, Input::RevokeAccess(first.access.number), &terms(), NOW).unwrap();
+    assert_eq!(grant.access(first.access.number, NOW), Err(Denied::AccessTokenInvalid));
     assert!(refresh(&grant, 1, NOW).is_ok());
-    let single = Terms {
-        refreshes: false,
-        ..terms()
-    };
+    let single = Terms { refreshes: false, ..terms() };
     let (grant, _) = Grant::active(terminus(), Salt::from_bytes([0; 16]), &single, NOW);
     let (grant, _) = step(&grant, Input::RevokeAccess(1), &single, NOW).unwrap();
     assert!(matches!(grant.state, State::Revoked(_)));
@@ -553,11 +429,8 @@ fn revoking_an_access_token_ends_that_token_alone() {
 /// Seed S0: a sliding hour, written at most once per tenth, never beyond the cap.
 #[test]
 fn seed_a_sliding_life_goes_on_with_use() {
-    let client = Client {
-        lifetime: Lifetime::Sliding,
-        grant_types: vec![GrantType::Password],
-        ..public()
-    };
+    let client =
+        Client { lifetime: Lifetime::Sliding, grant_types: vec![GrantType::Password], ..public() };
     let sliding = Terms {
         access_token: secs(100),
         refresh_cap: secs(250),
@@ -569,10 +442,7 @@ fn seed_a_sliding_life_goes_on_with_use() {
     assert!(grant.access(1, NOW + secs(189)).is_ok());
     let (grant, _) = step(&grant, Input::Seen(1), &sliding, NOW + secs(189)).unwrap();
     assert!(grant.access(1, NOW + secs(249)).is_ok());
-    assert_eq!(
-        grant.access(1, NOW + secs(250)),
-        Err(Denied::AccessTokenInvalid)
-    );
+    assert_eq!(grant.access(1, NOW + secs(250)), Err(Denied::AccessTokenInvalid));
 }
 
 #[test]
@@ -581,13 +451,8 @@ fn a_record_outlives_all_that_can_still_ask_for_it() {
     assert_eq!(grant.expires(), NOW + secs(720));
     let (grant, _) = active();
     assert_eq!(grant.expires(), NOW + terms().refresh_idle);
-    let (grant, _) = step(
-        &grant,
-        Input::Revoke(Reason::Client),
-        &terms(),
-        NOW + secs(700),
-    )
-    .unwrap();
+    let (grant, _) =
+        step(&grant, Input::Revoke(Reason::Client), &terms(), NOW + secs(700)).unwrap();
     assert_eq!(grant.expires(), NOW + secs(820));
 }
 
@@ -597,18 +462,9 @@ fn another_epoch_ends_what_was_made_under_the_old_one() {
     let mut standing = Standing::default();
     assert_eq!(standing.check(&Epochs::default()), Ok(()));
     standing.epochs.subject = Epoch::from_bytes([1; 8]);
-    assert_eq!(
-        standing.check(&Epochs::default()),
-        Err(Denied::GrantRevoked)
-    );
-    let disabled = Standing {
-        disabled: true,
-        ..Standing::default()
-    };
-    assert_eq!(
-        disabled.check(&Epochs::default()),
-        Err(Denied::GrantRevoked)
-    );
+    assert_eq!(standing.check(&Epochs::default()), Err(Denied::GrantRevoked));
+    let disabled = Standing { disabled: true, ..Standing::default() };
+    assert_eq!(disabled.check(&Epochs::default()), Err(Denied::GrantRevoked));
 }
 
 #[test]
@@ -631,9 +487,7 @@ fn on_a_rotated_line_every_head_gets_an_access_token_of_its_own() {
     for generation in 1..=4 {
         let (next, given) = issued(refresh_with(&grant, generation, None, &full, NOW));
         assert_eq!(given.access.generation, generation + 1);
-        let State::Active(active) = &next.state else {
-            unreachable!()
-        };
+        let State::Active(active) = &next.state else { unreachable!() };
         assert_eq!(active.live.len(), 2);
         grant = next;
     }

@@ -87,13 +87,9 @@ impl Answer {
         tokens: impl FnOnce() -> Option<TokenResponse>,
         refusal: impl FnOnce() -> Option<ErrorResponse>,
     ) -> Self {
-        let retry_after = retry_after
-            .and_then(|value| value.trim().parse().ok())
-            .map(Duration::from_secs);
-        let failed = Self::Failed {
-            status,
-            retry_after,
-        };
+        let retry_after =
+            retry_after.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+        let failed = Self::Failed { status, retry_after };
         match status {
             200 if is_json => tokens().map_or(Self::Lost, Self::Tokens),
             408 | 429 => failed,
@@ -173,21 +169,9 @@ impl Session {
             },
         };
         // A mark of an earlier exchange: its program died, or heard nothing. Its last attempt ended at the latest then.
-        let lost = self
-            .kept
-            .attempt
-            .map(|began| (began + BUDGET + ATTEMPT).min(now));
-        let mark = Kept {
-            attempt: Some(now),
-            ..self.kept.clone()
-        };
-        Plan::Exchange(Box::new(Exchange {
-            mark,
-            request,
-            began: now,
-            attempts: 0,
-            lost,
-        }))
+        let lost = self.kept.attempt.map(|began| (began + BUDGET + ATTEMPT).min(now));
+        let mark = Kept { attempt: Some(now), ..self.kept.clone() };
+        Plan::Exchange(Box::new(Exchange { mark, request, began: now, attempts: 0, lost }))
     }
 
     fn is_ready(&self, rejected: Option<&Secret>, now: Timestamp) -> bool {
@@ -255,19 +239,11 @@ impl Exchange {
         match answer {
             Answer::Tokens(answer) => Verdict::Keep(self.renewed(answer, sent, now)),
             Answer::Refused(status, refusal) => self.refused(status, &refusal),
-            Answer::Failed {
-                status: 429,
-                retry_after,
-            } => {
-                let pause = retry_after
-                    .unwrap_or_default()
-                    .clamp(AFTER_429, LONGEST_PAUSE);
+            Answer::Failed { status: 429, retry_after } => {
+                let pause = retry_after.unwrap_or_default().clamp(AFTER_429, LONGEST_PAUSE);
                 Verdict::Offline(Offline::Provider(429), pause)
             }
-            Answer::Failed {
-                status: status @ (408 | 500..),
-                retry_after,
-            } => {
+            Answer::Failed { status: status @ (408 | 500..), retry_after } => {
                 self.lost = Some(now);
                 let pause = retry_after.unwrap_or_default().min(LONGEST_PAUSE);
                 self.again(Offline::Provider(status), pause, now)
@@ -308,16 +284,9 @@ impl Exchange {
             (Request::RefreshToken(old), Some(new)) => !old.matches(new),
             _ => false,
         };
-        let tokens = self
-            .mark
-            .tokens
-            .as_ref()
-            .map(|tokens| tokens.renewed(answer, sent));
+        let tokens = self.mark.tokens.as_ref().map(|tokens| tokens.renewed(answer, sent));
         let recent = |lost: &Timestamp| rotated && now < *lost + HOLD;
-        Kept {
-            hold: self.lost.filter(recent),
-            ..self.mark.after(tokens)
-        }
+        Kept { hold: self.lost.filter(recent), ..self.mark.after(tokens) }
     }
 
     /// Compares what the place holds with what was exchanged: a newer record stays.
@@ -354,10 +323,7 @@ mod tests {
     }
 
     fn owner() -> Owner {
-        Owner {
-            issuer: "https://id.example".into(),
-            client_id: ClientId::new("cli").unwrap(),
-        }
+        Owner { issuer: "https://id.example".into(), client_id: ClientId::new("cli").unwrap() }
     }
 
     fn tokens(access: &str, refresh: Option<&str>) -> TokenResponse {
@@ -380,10 +346,7 @@ mod tests {
     }
 
     fn signed_out(line: u8, number: u64) -> Kept {
-        Kept {
-            tokens: None,
-            ..signed_in(line, number)
-        }
+        Kept { tokens: None, ..signed_in(line, number) }
     }
 
     fn session() -> Session {
@@ -391,10 +354,7 @@ mod tests {
     }
 
     fn refusal(code: &str) -> ErrorResponse {
-        ErrorResponse {
-            error: code.to_owned().into(),
-            error_description: None,
-        }
+        ErrorResponse { error: code.to_owned().into(), error_description: None }
     }
 
     fn shown(plan: &Plan) -> String {
@@ -417,10 +377,7 @@ mod tests {
     #[test]
     fn what_the_place_holds_decides_who_refreshes() {
         let foreign = Kept {
-            owner: Owner {
-                issuer: "https://other.example".into(),
-                ..owner()
-            },
+            owner: Owner { issuer: "https://other.example".into(), ..owner() },
             ..signed_in(1, 9)
         };
         for (found, plan) in [
@@ -435,11 +392,7 @@ mod tests {
             (Some(foreign), "out: Replaced"),
         ] {
             let described = format!("{found:?}");
-            assert_eq!(
-                shown(&session().plan(found, None, at(600))),
-                plan,
-                "{described}"
-            );
+            assert_eq!(shown(&session().plan(found, None, at(600))), plan, "{described}");
         }
     }
 
@@ -447,10 +400,7 @@ mod tests {
     fn a_fresh_token_of_another_program_is_taken_unless_it_is_the_rejected_one() {
         let newer = || {
             let mut newer = signed_in(1, 4);
-            newer.tokens = newer.tokens.map(|it| Tokens {
-                since: at(600),
-                ..it
-            });
+            newer.tokens = newer.tokens.map(|it| Tokens { since: at(600), ..it });
             Some(newer)
         };
         let mut own = session();
@@ -458,27 +408,18 @@ mod tests {
         assert_eq!(own.access().unwrap().expose(), "at4");
         assert!(!session().take_newer(newer(), Some(&"at4".into()), at(601)));
         assert!(!session().take_newer(None, None, at(600)));
-        assert_eq!(
-            shown(&session().plan(newer(), Some(&"at4".into()), at(601))),
-            "exchange 4"
-        );
+        assert_eq!(shown(&session().plan(newer(), Some(&"at4".into()), at(601))), "exchange 4");
     }
 
     #[test]
     fn the_answer_decides_whether_the_session_goes_on() {
-        let failed = |status| Answer::Failed {
-            status,
-            retry_after: None,
-        };
+        let failed = |status| Answer::Failed { status, retry_after: None };
         for (answer, verdict) in [
             (Answer::Tokens(tokens("at4", Some("rt4"))), "keep 4 in"),
             (Answer::Refused(400, refusal("invalid_grant")), "keep 4 out"),
             (Answer::Refused(401, refusal("invalid_grant")), "keep 4 out"),
             (Answer::Refused(404, refusal("invalid_grant")), "offline 10"),
-            (
-                Answer::Refused(401, refusal("invalid_client")),
-                "offline 10",
-            ),
+            (Answer::Refused(401, refusal("invalid_client")), "offline 10"),
             (Answer::Refused(400, refusal("INVALID_GRANT")), "offline 10"),
             (failed(429), "offline 5"),
             (failed(302), "offline 0"),
@@ -486,26 +427,14 @@ mod tests {
             (failed(500), "again 250"),
             (failed(503), "again 250"),
             (
-                Answer::Failed {
-                    status: 503,
-                    retry_after: Some(Duration::from_secs(2)),
-                },
+                Answer::Failed { status: 503, retry_after: Some(Duration::from_secs(2)) },
                 "again 2000",
             ),
             (
-                Answer::Failed {
-                    status: 503,
-                    retry_after: Some(Duration::from_secs(3)),
-                },
+                Answer::Failed { status: 503, retry_after: Some(Duration::from_secs(3)) },
                 "offline 3",
             ),
-            (
-                Answer::Failed {
-                    status: 429,
-                    retry_after: Some(Duration::MAX),
-                },
-                "offline 300",
-            ),
+            (Answer::Failed { status: 429, retry_after: Some(Duration::MAX) }, "offline 300"),
             (Answer::NotSent, "offline 0"),
             (Answer::Lost, "again 250"),
         ] {
@@ -530,14 +459,8 @@ mod tests {
             match Answer::of(status, json, retry, || Some(tokens("a", None)), refuse) {
                 Answer::Tokens(_) => "tokens".into(),
                 Answer::Refused(status, _) => format!("refused {status}"),
-                Answer::Failed {
-                    status,
-                    retry_after,
-                } => {
-                    format!(
-                        "failed {status} {}",
-                        retry_after.unwrap_or_default().as_secs()
-                    )
+                Answer::Failed { status, retry_after } => {
+                    format!("failed {status} {}", retry_after.unwrap_or_default().as_secs())
                 }
                 Answer::NotSent => "not sent".into(),
                 Answer::Lost => "lost".into(),
@@ -550,14 +473,8 @@ mod tests {
         assert_eq!(of(400, true, None), "refused 400");
         assert_eq!(of(400, false, None), "failed 400 0");
         assert_eq!(of(429, true, Some("7")), "failed 429 7");
-        assert_eq!(
-            of(503, true, Some("Wed, 21 Oct 2015 07:28:00 GMT")),
-            "failed 503 0"
-        );
-        assert!(matches!(
-            Answer::of(200, true, None, || None, || None),
-            Answer::Lost
-        ));
+        assert_eq!(of(503, true, Some("Wed, 21 Oct 2015 07:28:00 GMT")), "failed 503 0");
+        assert!(matches!(Answer::of(200, true, None, || None, || None), Answer::Lost));
     }
 
     #[test]
@@ -589,19 +506,11 @@ mod tests {
         let mut exchange = exchange(&mut session, None, at(600));
         exchange.answered(Answer::Lost, at(600), at(608));
         let answer = Answer::Tokens(tokens("at4", Some("rt4")));
-        let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else {
-            panic!()
-        };
+        let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else { panic!() };
         session.take(kept, true);
         let rejected = Secret::from("at4");
-        assert_eq!(
-            shown(&session.plan(None, Some(&rejected), at(637))),
-            "wait 638"
-        );
-        assert_eq!(
-            shown(&session.plan(None, Some(&rejected), at(638))),
-            "exchange 4"
-        );
+        assert_eq!(shown(&session.plan(None, Some(&rejected), at(637))), "wait 638");
+        assert_eq!(shown(&session.plan(None, Some(&rejected), at(638))), "exchange 4");
         let (set_back, later) = (Timestamp::from_secs(5), Timestamp::from_secs(35));
         let shown = |now| shown(&session.clone().plan(None, Some(&rejected), now));
         assert!(shown(set_back).starts_with("wait"), "it may still arrive");
@@ -617,14 +526,9 @@ mod tests {
             let mut exchange = exchange(&mut session, None, at(600));
             exchange.answered(Answer::Lost, at(600), at(608));
             let answer = Answer::Tokens(tokens("at4", refresh));
-            let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else {
-                panic!()
-            };
+            let Verdict::Keep(kept) = exchange.answered(answer, at(608), at(609)) else { panic!() };
             session.take(kept, true);
-            assert_eq!(
-                shown(&session.plan(None, Some(&"at4".into()), at(610))),
-                "exchange 4"
-            );
+            assert_eq!(shown(&session.plan(None, Some(&"at4".into()), at(610))), "exchange 4");
         }
     }
 
@@ -635,14 +539,9 @@ mod tests {
         let mut heir = Session::restore(mark.clone(), &owner()).unwrap();
         let mut exchange = exchange(&mut heir, Some(mark), at(605));
         let answer = Answer::Tokens(tokens("at4", Some("rt4")));
-        let Verdict::Keep(kept) = exchange.answered(answer, at(605), at(606)) else {
-            panic!()
-        };
+        let Verdict::Keep(kept) = exchange.answered(answer, at(605), at(606)) else { panic!() };
         heir.take(kept, true);
-        assert_eq!(
-            shown(&heir.plan(None, Some(&"at4".into()), at(634))),
-            "wait 635"
-        );
+        assert_eq!(shown(&heir.plan(None, Some(&"at4".into()), at(634))), "wait 635");
     }
 
     #[test]
@@ -666,9 +565,7 @@ mod tests {
         let mut session = session();
         let mut exchange = exchange(&mut session, None, at(600));
         let answer = Answer::Tokens(tokens("at4", Some("rt4")));
-        let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else {
-            panic!()
-        };
+        let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else { panic!() };
         session.take(kept, false);
         assert_eq!((session.status(), session.is_kept()), (Status::In, false));
         assert_eq!(session.access().unwrap().expose(), "at4");
@@ -698,9 +595,7 @@ mod tests {
         let mut first = session();
         let mut exchange = exchange(&mut first, None, at(600));
         let answer = Answer::Refused(400, refusal("invalid_grant"));
-        let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else {
-            panic!()
-        };
+        let Verdict::Keep(kept) = exchange.answered(answer, at(600), at(600)) else { panic!() };
         first.take(kept.clone(), true);
         assert_eq!(first.status(), Status::Out(Out::Refused));
         let mut second = session();
@@ -717,11 +612,8 @@ mod tests {
         let mut exchange = exchange(&mut session, None, at(600));
         let expected = [("grant_type", "client_credentials"), ("scope", "a b")];
         assert_eq!(exchange.request().form(), expected);
-        let verdict = exchange.answered(
-            Answer::Refused(400, refusal("invalid_grant")),
-            at(600),
-            at(600),
-        );
+        let verdict =
+            exchange.answered(Answer::Refused(400, refusal("invalid_grant")), at(600), at(600));
         assert!(matches!(verdict, Verdict::Offline(Offline::Refused(_), _)));
     }
 }

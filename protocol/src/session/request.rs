@@ -72,11 +72,7 @@ fn challenge_says_so(value: &str) -> bool {
 fn scheme_and_parameter(part: &str) -> (Option<&str>, &str) {
     let end = part.find([' ', '=']).unwrap_or(part.len());
     let rest = part[end..].trim_start();
-    if rest.starts_with('=') {
-        (None, part)
-    } else {
-        (Some(&part[..end]), rest)
-    }
+    if rest.starts_with('=') { (None, part) } else { (Some(&part[..end]), rest) }
 }
 
 /// The parts of a header between commas that stand outside quotes.
@@ -117,11 +113,7 @@ mod tests {
         let mut list = AllowList::default();
         list.add(Origin::parse("https://api.example").unwrap());
         list.add(Origin::parse("http://127.0.0.1:9").unwrap());
-        for yes in [
-            "https://api.example",
-            "https://API.example:443",
-            "http://127.0.0.1:9",
-        ] {
+        for yes in ["https://api.example", "https://API.example:443", "http://127.0.0.1:9"] {
             assert!(list.permits(yes), "{yes}");
         }
         for no in [
@@ -179,9 +171,6 @@ mod tests {
         ] {
             assert!(!says_invalid_token([no]), "{no}");
         }
-        assert!(says_invalid_token([
-            "Basic",
-            r#"Bearer error="invalid_token""#
-        ]));
+        assert!(says_invalid_token(["Basic", r#"Bearer error="invalid_token""#]));
     }
 }

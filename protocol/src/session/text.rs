@@ -61,10 +61,7 @@ impl Kept {
         }
         let farewells = form.iter().filter_map(|(name, token)| {
             let ends_sign_in = FAREWELL.iter().position(|own| *own == name)? == 1;
-            Some(Farewell {
-                token: token.into(),
-                ends_sign_in,
-            })
+            Some(Farewell { token: token.into(), ends_sign_in })
         });
         Some(Self {
             v: Format,
@@ -72,10 +69,7 @@ impl Kept {
                 issuer: get(ISSUER)?.to_owned(),
                 client_id: ClientId::new(get(CLIENT)?)?,
             },
-            generation: Generation {
-                line: get(LINE)?.parse().ok()?,
-                number: number(NUMBER)?,
-            },
+            generation: Generation { line: get(LINE)?.parse().ok()?, number: number(NUMBER)? },
             tokens: get(ACCESS).and_then(|access| tokens_of(access, &form)),
             attempt: time(ATTEMPT),
             hold: time(HOLD),
@@ -132,10 +126,7 @@ mod tests {
                 issuer: "https://id.example/a?b".into(),
                 client_id: ClientId::new("shop & more").unwrap(),
             },
-            generation: Generation {
-                line: Version::from_bytes([7; 16]),
-                number: u64::MAX,
-            },
+            generation: Generation { line: Version::from_bytes([7; 16]), number: u64::MAX },
             tokens: Some(Tokens {
                 access: "a=1&b".into(),
                 since: Timestamp::from_millis(1_795_510_800_123),
@@ -146,10 +137,7 @@ mod tests {
             attempt: Some(Timestamp::from_secs(1)),
             hold: None,
             farewells: [("x", false), ("y", true)]
-                .map(|(token, ends_sign_in)| Farewell {
-                    token: token.into(),
-                    ends_sign_in,
-                })
+                .map(|(token, ends_sign_in)| Farewell { token: token.into(), ends_sign_in })
                 .into(),
         }
     }

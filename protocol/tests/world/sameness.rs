@@ -23,13 +23,7 @@ impl Hash for World {
         let past = &self.past;
         self.hash_moment(past.handed_out, hasher);
         (past.newest, past.to_client, past.to_thief).hash(hasher);
-        (
-            past.redemptions,
-            past.revoked,
-            past.accused,
-            self.lost_writes,
-        )
-            .hash(hasher);
+        (past.redemptions, past.revoked, past.accused, self.lost_writes).hash(hasher);
     }
 }
 
@@ -44,11 +38,7 @@ impl World {
     fn digest(&self, request: &Request) -> u64 {
         let mut hasher = DefaultHasher::new();
         (request.by, request.shows, request.at.is_some()).hash(&mut hasher);
-        (
-            self.client.open == Some(request.id),
-            self.is_redeemer(request),
-        )
-            .hash(&mut hasher);
+        (self.client.open == Some(request.id), self.is_redeemer(request)).hash(&mut hasher);
         self.hash_moment(request.sent, &mut hasher);
         if let Some(decided) = &request.decided {
             self.hash_moment(request.at.unwrap_or(self.now), &mut hasher);
@@ -64,9 +54,7 @@ impl World {
         let State::Active(active) = &self.record.grant.state else {
             return false;
         };
-        active
-            .redeemed_by
-            .is_some_and(|version| version.as_bytes()[0] == request.id)
+        active.redeemed_by.is_some_and(|version| version.as_bytes()[0] == request.id)
     }
 
     /// All of a grant that a step may change and that may still matter.
@@ -84,19 +72,9 @@ impl World {
 
     fn hash_active<H: Hasher>(&self, active: &Active, hasher: &mut H) {
         active.issued.hash(hasher);
-        for access in active
-            .live
-            .iter()
-            .filter(|access| access.expires > at(self.now))
-        {
+        for access in active.live.iter().filter(|access| access.expires > at(self.now)) {
             let left = access.expires.since(at(self.now));
-            (
-                access.number,
-                left,
-                access.generation,
-                access.scope.is_some(),
-            )
-                .hash(hasher);
+            (access.number, left, access.generation, access.scope.is_some()).hash(hasher);
         }
         if let Some(line) = &active.line {
             (line.head, line.previous, line.seen, line.asked.is_some()).hash(hasher);

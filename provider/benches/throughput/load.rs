@@ -43,10 +43,7 @@ impl Load {
 }
 
 pub(crate) fn run(address: &str, load: Load, connections: usize, time: Duration) -> Report {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut prepared = Vec::new();
         for number in 0..connections {
@@ -76,11 +73,7 @@ impl Connection {
     async fn prepare(address: &str, load: Load, number: usize) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let mut connection = Self {
-            stream,
-            request: Vec::new(),
-            answer: Vec::new(),
-        };
+        let mut connection = Self { stream, request: Vec::new(), answer: Vec::new() };
         connection.request = match load {
             Load::Bare => form("/bare", false, "grant_type=client_credentials"),
             Load::Swap => form("/swap", false, &format!("row={number}")),
@@ -144,10 +137,7 @@ fn is_whole(answer: &[u8]) -> bool {
         return false;
     };
     let text = std::str::from_utf8(&answer[..head]).unwrap();
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .unwrap();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
     answer.len() >= head + 4 + length.parse::<usize>().unwrap()
 }
 
@@ -168,11 +158,8 @@ fn refresh(token: &str) -> Vec<u8> {
 
 fn form(path: &str, is_service: bool, body: &str) -> Vec<u8> {
     let basic = STANDARD.encode(format!("service:{SECRET}"));
-    let authorization = if is_service {
-        format!("authorization: Basic {basic}\r\n")
-    } else {
-        String::new()
-    };
+    let authorization =
+        if is_service { format!("authorization: Basic {basic}\r\n") } else { String::new() };
     format!(
         "POST {path} HTTP/1.1\r\nhost: b\r\ncontent-type: application/x-www-form-urlencoded\r\n\
          {authorization}content-length: {}\r\n\r\n{body}",

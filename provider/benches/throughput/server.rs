@@ -21,10 +21,7 @@ pub(crate) const PASSWORD: &str = "benchmark-password";
 
 pub(crate) fn serve(store: &str) {
     crate::pin(env::var("CORE").unwrap().parse().unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let router = match store.split_once(':') {
             None => bare(),
@@ -52,32 +49,21 @@ fn bare() -> Router {
 async fn provider(url: &str) -> Router {
     let clock = Clock::system();
     let store = store::open(url, clock.clone()).unwrap();
-    let folder = url
-        .strip_prefix("sqlite:")
-        .map(|path| format!("{path}.key"));
+    let folder = url.strip_prefix("sqlite:").map(|path| format!("{path}.key"));
     let master = folder.map_or_else(MasterKey::generate, MasterKey::file);
-    let lifetimes = Lifetimes {
-        leeway: std::time::Duration::ZERO,
-        ..Lifetimes::default()
-    };
+    let lifetimes = Lifetimes { leeway: std::time::Duration::ZERO, ..Lifetimes::default() };
     let provider = Provider::builder("http://127.0.0.1:1")
         .store(store)
         .clock(clock)
         .master_key(master)
         .clients(clients())
         .users(People)
-        .policy(Policy {
-            lifetimes,
-            ..Policy::default()
-        })
+        .policy(Policy { lifetimes, ..Policy::default() })
         .build()
         .await
         .unwrap();
     let guarded = Router::new()
-        .route(
-            "/me",
-            get(async |access: Authorized| access.client.to_string()),
-        )
+        .route("/me", get(async |access: Authorized| access.client.to_string()))
         .layer(provider.guard().require(["profile"]));
     provider.router().merge(guarded)
 }
@@ -87,10 +73,7 @@ fn clients() -> [Client; 2] {
         scope: "profile".parse().unwrap(),
         ..Client::new(ClientId::new(name).unwrap())
     };
-    let secrets = vec![ClientSecret {
-        hash: SecretHash::of(&Secret::new(SECRET)),
-        expires: None,
-    }];
+    let secrets = vec![ClientSecret { hash: SecretHash::of(&Secret::new(SECRET)), expires: None }];
     [
         Client {
             secrets,
@@ -124,8 +107,6 @@ impl countersign_provider::users::Users for People {
         &self,
         subject: &Subject,
     ) -> Result<Option<countersign_provider::users::Profile>, countersign_protocol::Denied> {
-        Ok(Some(countersign_provider::users::Profile::new(
-            subject.to_string(),
-        )))
+        Ok(Some(countersign_provider::users::Profile::new(subject.to_string())))
     }
 }

@@ -45,12 +45,7 @@ impl Authority {
                 self.check_standing(&carried.client, carried.subject.as_ref(), &carried.epochs)
                     .await
                     .map_err(invalid)?;
-                if self
-                    .records()
-                    .load::<Revoked>(&token.to_string())
-                    .await?
-                    .is_some()
-                {
+                if self.records().load::<Revoked>(&token.to_string()).await?.is_some() {
                     return Err(Denied::AccessTokenInvalid);
                 }
                 Ok(Access {
@@ -104,10 +99,7 @@ impl Authority {
 
     /// The grant that a token refers to, once the token's secret has been checked against it.
     pub(super) async fn believed(&self, kept: &KeptToken) -> Result<Held<Grant>, Denied> {
-        let held = self
-            .records()
-            .hold::<Grant>(&kept.reference.grant.to_string())
-            .await?;
+        let held = self.records().hold::<Grant>(&kept.reference.grant.to_string()).await?;
         let held = held.ok_or(Denied::TokenUnknown)?;
         kept.verify(&held.value.salt)?;
         Ok(held)
@@ -130,11 +122,7 @@ impl Authority {
                     return Ok(Change::Keep(()));
                 };
                 let (next, _) = grant::step(grant, Input::Seen(number), &terms, now)?;
-                Ok(if next == *grant {
-                    Change::Keep(())
-                } else {
-                    Change::Put(next, ())
-                })
+                Ok(if next == *grant { Change::Keep(()) } else { Change::Put(next, ()) })
             });
             if let Err(denied) = noted.await {
                 tracing::debug!(%denied, "that an access token came by was not noted");

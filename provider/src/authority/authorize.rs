@@ -52,11 +52,7 @@ impl Authority {
             return self.code(consented.grant, &grant);
         }
         // The same form was sent twice at once, and the other one was faster.
-        let first = self
-            .records()
-            .load::<Grant>(&id)
-            .await?
-            .ok_or(Denied::AnsweredAlready)?;
+        let first = self.records().load::<Grant>(&id).await?.ok_or(Denied::AnsweredAlready)?;
         self.code_again(consented.grant, &first)
     }
 
@@ -68,17 +64,13 @@ impl Authority {
     }
 
     fn code(&self, grant: GrantId, of: &Grant) -> Result<Secret, Denied> {
-        self.codec()
-            .reference(Prefix::Code, Reference { grant, number: 0 }, &of.salt)
+        self.codec().reference(Prefix::Code, Reference { grant, number: 0 }, &of.salt)
     }
 
     async fn pending(&self, consented: &Consented<'_>) -> Result<Grant, Denied> {
         let (request, subject) = (consented.request, consented.subject);
-        let client = self
-            .known_fresh(&request.client)
-            .await?
-            .client
-            .ok_or(Denied::ClientUnknown)?;
+        let client =
+            self.known_fresh(&request.client).await?.client.ok_or(Denied::ClientUnknown)?;
         if client.sessions_per_user == SessionsPerUser::One {
             consent::end_grants(self.records(), &request.client, subject).await?;
             self.forget_consent(&request.client, subject);
@@ -110,13 +102,6 @@ impl Authority {
             challenge: request.challenge.clone(),
         };
         let salt = Salt::from_bytes(random());
-        Ok(Grant::pending(
-            terminus,
-            pending,
-            salt,
-            &terms,
-            consented.flow_ends,
-            now,
-        ))
+        Ok(Grant::pending(terminus, pending, salt, &terms, consented.flow_ends, now))
     }
 }

@@ -48,9 +48,7 @@ impl Document for ClientRecord {
     /// An `origin:` tag each, so that a preflight can ask whether anybody registered it.
     fn tags(&self) -> Vec<Tag> {
         let origins = self.client.iter().flat_map(|client| &client.origins);
-        origins
-            .map(|origin| format!("origin:{origin}").into())
-            .collect()
+        origins.map(|origin| format!("origin:{origin}").into()).collect()
     }
 }
 
@@ -120,15 +118,13 @@ impl Authority {
             created: self.now(),
             expires: None,
         };
-        let made = self
-            .records()
-            .change(id.as_str(), |held: Option<&ClientRecord>, _| {
-                Ok(match held {
-                    // A deleted client's name may be taken again: the new epoch owes nothing to the old one.
-                    Some(held) if held.client.is_some() => Change::Keep(false),
-                    _ => Change::Put(record.clone(), true),
-                })
-            });
+        let made = self.records().change(id.as_str(), |held: Option<&ClientRecord>, _| {
+            Ok(match held {
+                // A deleted client's name may be taken again: the new epoch owes nothing to the old one.
+                Some(held) if held.client.is_some() => Change::Keep(false),
+                _ => Change::Put(record.clone(), true),
+            })
+        });
         let made = made.await?;
         self.0.standings.forget_client(&id);
         if !made {
@@ -144,9 +140,7 @@ impl Authority {
         let disabled = record.as_ref().is_some_and(|record| record.disabled);
         let configured = self.0.clients.get(id).map(|client| Client::clone(client));
         let client = configured.or_else(|| record.and_then(|record| record.client));
-        client
-            .map(|client| (client, disabled))
-            .ok_or_else(|| ClientError::Unknown(id.clone()))
+        client.map(|client| (client, disabled)).ok_or_else(|| ClientError::Unknown(id.clone()))
     }
 
     /// A page of the clients in the store, and where the next one begins. Those of the configuration come with the
@@ -179,11 +173,7 @@ impl Authority {
     pub async fn disable_client(&self, id: &ClientId, disabled: bool) -> Result<(), ClientError> {
         self.update_client(What::ClientChanged, id, |record| ClientRecord {
             disabled,
-            epoch: if disabled {
-                Epoch::from_bytes(random())
-            } else {
-                record.epoch
-            },
+            epoch: if disabled { Epoch::from_bytes(random()) } else { record.epoch },
             // One of the configuration may bear the name of one that was deleted: its record now stays.
             expires: record.expires.filter(|_| disabled),
             ..record
@@ -194,11 +184,7 @@ impl Authority {
     /// Ends everything that a client holds. It may begin anew.
     pub async fn end_grants_of_client(&self, id: &ClientId) -> Result<(), ClientError> {
         let epoch = Epoch::from_bytes(random());
-        self.update_client(What::Revocation, id, |record| ClientRecord {
-            epoch,
-            ..record
-        })
-        .await
+        self.update_client(What::Revocation, id, |record| ClientRecord { epoch, ..record }).await
     }
 
     /// Deletes a client and ends everything that it holds. Its name is remembered, switched off, until nothing of it
@@ -233,9 +219,7 @@ impl Authority {
         let ends = self.now() + overlap;
         self.update_client(What::ClientSecretChanged, id, |mut record| {
             if let Some(client) = &mut record.client {
-                client
-                    .secrets
-                    .retain(|old| old.expires.is_none_or(|end| end > self.now()));
+                client.secrets.retain(|old| old.expires.is_none_or(|end| end > self.now()));
                 for old in &mut client.secrets {
                     old.expires = Some(old.expires.map_or(ends, |end| end.min(ends)));
                 }
@@ -255,26 +239,22 @@ impl Authority {
     ) -> Result<(), ClientError> {
         let configured = self.0.clients.contains_key(id);
         let now = self.now();
-        let done = self
-            .records()
-            .change(id.as_str(), |held: Option<&ClientRecord>, _| {
-                let known = held
-                    .filter(|held| held.client.is_some() || configured)
-                    .cloned();
-                let record = known.or_else(|| {
-                    configured.then_some(ClientRecord {
-                        client: None,
-                        epoch: Epoch::NONE,
-                        disabled: false,
-                        created: now,
-                        expires: None,
-                    })
-                });
-                Ok(match record {
-                    Some(record) => Change::Put(change(record), true),
-                    None => Change::Keep(false),
+        let done = self.records().change(id.as_str(), |held: Option<&ClientRecord>, _| {
+            let known = held.filter(|held| held.client.is_some() || configured).cloned();
+            let record = known.or_else(|| {
+                configured.then_some(ClientRecord {
+                    client: None,
+                    epoch: Epoch::NONE,
+                    disabled: false,
+                    created: now,
+                    expires: None,
                 })
             });
+            Ok(match record {
+                Some(record) => Change::Put(change(record), true),
+                None => Change::Keep(false),
+            })
+        });
         let done = done.await?;
         self.0.standings.forget_client(id);
         if !done {
@@ -287,28 +267,16 @@ impl Authority {
     /// Whether any client registered this origin, so that a preflight may be answered.
     pub(crate) async fn is_origin(&self, origin: &str) -> Result<bool, Denied> {
         let configured = self.0.clients.values();
-        if configured
-            .into_iter()
-            .any(|client| client.origins.iter().any(|own| own == origin))
-        {
+        if configured.into_iter().any(|client| client.origins.iter().any(|own| own == origin)) {
             return Ok(true);
         }
         let tag = format!("origin:{origin}");
-        let page = Page {
-            after: None,
-            size: 1,
-        };
-        let (found, _) = self
-            .records()
-            .list::<ClientRecord>(Some(&tag), page)
-            .await?;
+        let page = Page { after: None, size: 1 };
+        let (found, _) = self.records().list::<ClientRecord>(Some(&tag), page).await?;
         Ok(!found.is_empty())
     }
 }
 
 fn hashed(secret: &Secret) -> ClientSecret {
-    ClientSecret {
-        hash: SecretHash::of(secret),
-        expires: None,
-    }
+    ClientSecret { hash: SecretHash::of(secret), expires: None }
 }

@@ -71,11 +71,7 @@ impl Authority {
         let ended = self.records().change(&name, |held: Option<&Grant>, _| {
             let grant = held.ok_or(Denied::TokenUnknown)?;
             let next = grant.revoked(Reason::Administrator, now);
-            Ok(if next == *grant {
-                Change::Keep(())
-            } else {
-                Change::Put(next, ())
-            })
+            Ok(if next == *grant { Change::Keep(()) } else { Change::Put(next, ()) })
         });
         ended.await?;
         self.record(&Event::new(What::Revocation, Actor::Operator).grant(id));

@@ -29,8 +29,6 @@ impl Authority {
             self.end_session(session).await?;
         }
         let input = Input::Revoke(Reason::SignedOut);
-        self.end(kept.reference.grant, Some(held), client, input)
-            .await
-            .map(drop)
+        self.end(kept.reference.grant, Some(held), client, input).await.map(drop)
     }
 }

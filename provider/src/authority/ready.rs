@@ -31,10 +31,7 @@ impl Authority {
         let skew = self.clock().follow(time);
         self.0.bars.skewed.store(skew > UNFIT, Ordering::Relaxed);
         if skew > NOTABLE {
-            tracing::warn!(
-                ?skew,
-                "this machine's clock and the store's differ; set the clock"
-            );
+            tracing::warn!(?skew, "this machine's clock and the store's differ; set the clock");
         }
     }
 
@@ -53,16 +50,8 @@ impl Authority {
             return Err("clock");
         }
         self.keys().active().map_err(|_| "keys")?;
-        let ring = Key {
-            issuer: self.records().realm().clone(),
-            kind: Kind::Key,
-            id: "ring".into(),
-        };
-        self.records()
-            .store()
-            .get(&ring)
-            .await
-            .map(drop)
-            .map_err(|_| "store")
+        let ring =
+            Key { issuer: self.records().realm().clone(), kind: Kind::Key, id: "ring".into() };
+        self.records().store().get(&ring).await.map(drop).map_err(|_| "store")
     }
 }

@@ -62,8 +62,7 @@ impl Authority {
             Prefix::Access => Input::RevokeAccess(kept.reference.number),
             _ => Input::Revoke(Reason::Client),
         };
-        self.end(kept.reference.grant, Some(held), client, input)
-            .await
+        self.end(kept.reference.grant, Some(held), client, input).await
     }
 
     /// Ends a grant, or one of its access tokens, and tells what it was.
@@ -80,11 +79,7 @@ impl Authority {
             let grant = held.ok_or(Denied::TokenUnknown)?;
             let (next, _) = grant::step(grant, input.clone(), &terms, now)?;
             let unchanged = next == *grant;
-            Ok(if unchanged {
-                Change::Keep(next)
-            } else {
-                Change::Put(next.clone(), next)
-            })
+            Ok(if unchanged { Change::Keep(next) } else { Change::Put(next.clone(), next) })
         });
         let ended = ended.await?;
         let event = Event::new(What::Revocation, Actor::Client(client.client_id.clone()));
@@ -104,9 +99,7 @@ impl Authority {
         if carried.check(self.now()).is_err() {
             return Ok(());
         }
-        let mark = Revoked {
-            expires: carried.mark_expires(),
-        };
+        let mark = Revoked { expires: carried.mark_expires() };
         self.records().create(&token.to_string(), &mark).await?;
         let event = Event::new(What::Revocation, Actor::Client(client.client_id.clone()));
         self.record(&event.token(token));

@@ -67,10 +67,7 @@ impl Authority {
             _ => self.state(subject.as_ref()).await?,
         };
         let allowed = subject.filter(|_| !state.disabled);
-        Ok(allowed.map(|subject| Proven {
-            subject,
-            epoch: state.epoch,
-        }))
+        Ok(allowed.map(|subject| Proven { subject, epoch: state.epoch }))
     }
 
     async fn state(&self, subject: Option<&Subject>) -> Result<SubjectRecord, Denied> {

@@ -42,11 +42,7 @@ pub(super) struct Standings {
 
 impl Standings {
     pub(super) fn new() -> Self {
-        Self {
-            clients: cache(),
-            subjects: cache(),
-            consents: cache(),
-        }
+        Self { clients: cache(), subjects: cache(), consents: cache() }
     }
 
     /// Forgets a client that was just changed.
@@ -60,10 +56,7 @@ where
     K: std::hash::Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    Cache::builder()
-        .max_capacity(CAPACITY)
-        .time_to_live(AGE)
-        .build()
+    Cache::builder().max_capacity(CAPACITY).time_to_live(AGE).build()
 }
 
 impl Authority {
@@ -80,18 +73,12 @@ impl Authority {
         let record = self.records().load::<ClientRecord>(id.as_str()).await?;
         let configured = self.0.clients.get(id).cloned();
         let known = match record {
-            None => Known {
-                client: configured,
-                epoch: Epoch::NONE,
-            },
+            None => Known { client: configured, epoch: Epoch::NONE },
             Some(record) => {
                 let epoch = record.epoch;
                 let enabled = !record.disabled;
                 let client = configured.or_else(|| record.client.map(Arc::new));
-                Known {
-                    client: client.filter(|_| enabled),
-                    epoch,
-                }
+                Known { client: client.filter(|_| enabled), epoch }
             }
         };
         self.0.standings.clients.insert(id.clone(), known.clone());
@@ -149,9 +136,7 @@ impl Authority {
             return Ok(standing(&known, One::default(), Epoch::NONE));
         };
         let one = self.subject_fresh(subject).await?;
-        let consent = self
-            .consent_fresh((client.clone(), subject.clone()))
-            .await?;
+        let consent = self.consent_fresh((client.clone(), subject.clone())).await?;
         Ok(standing(&known, one, consent))
     }
 
@@ -162,17 +147,11 @@ impl Authority {
 
     /// Forgets what memory says of a consent, after a change of it.
     pub(crate) fn forget_consent(&self, client: &ClientId, subject: &Subject) {
-        self.0
-            .standings
-            .consents
-            .invalidate(&(client.clone(), subject.clone()));
+        self.0.standings.consents.invalidate(&(client.clone(), subject.clone()));
     }
 
     async fn subject_fresh(&self, subject: &Subject) -> Result<One, Denied> {
-        let record = self
-            .records()
-            .load::<SubjectRecord>(subject.as_str())
-            .await?;
+        let record = self.records().load::<SubjectRecord>(subject.as_str()).await?;
         let one = record.map_or(One::default(), |record| One {
             epoch: record.epoch,
             disabled: record.disabled,
@@ -191,11 +170,7 @@ impl Authority {
 
 fn standing(known: &Known, subject: One, consent: Epoch) -> Standing {
     Standing {
-        epochs: Epochs {
-            client: known.epoch,
-            subject: subject.epoch,
-            consent,
-        },
+        epochs: Epochs { client: known.epoch, subject: subject.epoch, consent },
         disabled: known.client.is_none() || subject.disabled,
     }
 }

@@ -42,10 +42,7 @@ impl Document for Grant {
 
     fn tags(&self) -> Vec<Tag> {
         let client = format!("client:{}", self.client).into();
-        let subject = self
-            .subject
-            .as_ref()
-            .map(|subject| format!("subject:{subject}").into());
+        let subject = self.subject.as_ref().map(|subject| format!("subject:{subject}").into());
         subject.into_iter().chain([client]).collect()
     }
 }
@@ -58,11 +55,7 @@ impl OwnWrite for Attempt {
 
 /// A code or refresh token as a client shows it.
 enum Shown<'a> {
-    Code {
-        client: &'a ClientId,
-        redirect_uri: Option<&'a str>,
-        verifier: Option<&'a Secret>,
-    },
+    Code { client: &'a ClientId, redirect_uri: Option<&'a str>, verifier: Option<&'a Secret> },
     Refresh(Refresh<'a>),
 }
 
@@ -70,11 +63,7 @@ impl Shown<'_> {
     fn input<'b>(&'b self, attempt: &'b Attempt) -> Input<'b> {
         match self {
             Self::Refresh(refresh) => Input::Refresh(refresh.clone()),
-            Self::Code {
-                client,
-                redirect_uri,
-                verifier,
-            } => Input::Redeem(Redemption {
+            Self::Code { client, redirect_uri, verifier } => Input::Redeem(Redemption {
                 client,
                 redirect_uri: *redirect_uri,
                 verifier: *verifier,
@@ -97,18 +86,12 @@ impl Authority {
         let grant_type = request.grant_type();
         self.policy().check_grant_type(client, grant_type)?;
         let answered = match request {
-            TokenRequest::AuthorizationCode {
-                code,
-                redirect_uri,
-                verifier,
-            } => {
-                self.redeem(client, &code, redirect_uri.as_deref(), verifier.as_ref())
-                    .await
+            TokenRequest::AuthorizationCode { code, redirect_uri, verifier } => {
+                self.redeem(client, &code, redirect_uri.as_deref(), verifier.as_ref()).await
             }
-            TokenRequest::RefreshToken {
-                refresh_token,
-                scope,
-            } => self.refresh(client, &refresh_token, scope.as_ref()).await,
+            TokenRequest::RefreshToken { refresh_token, scope } => {
+                self.refresh(client, &refresh_token, scope.as_ref()).await
+            }
             TokenRequest::ClientCredentials { scope } => {
                 self.client_credentials(client, scope.as_ref()).await
             }
@@ -116,12 +99,7 @@ impl Authority {
         };
         if let Err(denied) = &answered {
             let event = Event::new(What::Token, Actor::Client(client.client_id.clone()));
-            self.record(
-                &event
-                    .object(grant_type)
-                    .address(peer.address)
-                    .reason(denied.clone()),
-            );
+            self.record(&event.object(grant_type).address(peer.address).reason(denied.clone()));
         }
         answered
     }
@@ -135,19 +113,13 @@ impl Authority {
     ) -> Result<TokenResponse, Denied> {
         let (kept, held) = self.presented(Prefix::Code, code).await?;
         let grant = &held.value;
-        let standing = self
-            .standing_fresh(&grant.client, grant.subject.as_ref())
-            .await?;
+        let standing = self.standing_fresh(&grant.client, grant.subject.as_ref()).await?;
         standing.check(&grant.epochs)?;
         if let Some(subject) = &grant.subject {
             self.check_user(subject).await?;
         }
         let terms = self.policy().terms(client);
-        let shown = Shown::Code {
-            client: &client.client_id,
-            redirect_uri,
-            verifier,
-        };
+        let shown = Shown::Code { client: &client.client_id, redirect_uri, verifier };
         self.step(&kept, held, &terms, &shown).await
     }
 
@@ -159,18 +131,13 @@ impl Authority {
     ) -> Result<TokenResponse, Denied> {
         let (kept, held) = self.presented(Prefix::Refresh, refresh_token).await?;
         let grant = &held.value;
-        self.check_standing(&grant.client, grant.subject.as_ref(), &grant.epochs)
-            .await?;
+        self.check_standing(&grant.client, grant.subject.as_ref(), &grant.epochs).await?;
         if let Some(subject) = &grant.subject {
             self.check_user(subject).await?;
         }
         let terms = self.policy().terms(client);
         let generation = kept.reference.number;
-        let shown = Shown::Refresh(Refresh {
-            client: &client.client_id,
-            generation,
-            scope,
-        });
+        let shown = Shown::Refresh(Refresh { client: &client.client_id, generation, scope });
         self.step(&kept, held, &terms, &shown).await
     }
 
@@ -184,8 +151,7 @@ impl Authority {
         }
         let scope = self.policy().scope(client, asked)?;
         let terms = self.policy().terms_of_client_itself(client);
-        self.begin(client, None, GrantType::ClientCredentials, scope, &terms)
-            .await
+        self.begin(client, None, GrantType::ClientCredentials, scope, &terms).await
     }
 
     async fn password(
@@ -195,12 +161,9 @@ impl Authority {
         peer: &Peer,
     ) -> Result<TokenResponse, Denied> {
         let scope = self.policy().scope(client, request.scope.as_ref())?;
-        let proven = self
-            .sign_in(&request.username, &request.password, peer)
-            .await?;
+        let proven = self.sign_in(&request.username, &request.password, peer).await?;
         let terms = self.policy().terms(client);
-        self.begin(client, Some(proven), GrantType::Password, scope, &terms)
-            .await
+        self.begin(client, Some(proven), GrantType::Password, scope, &terms).await
     }
 
     /// Makes a grant that yields tokens at once: carried by its token where only one can come of it, else kept.
@@ -235,18 +198,14 @@ impl Authority {
         scope: Scope,
     ) -> Result<Terminus, Denied> {
         let (subject, epoch) = proven.map(|proven| (proven.subject, proven.epoch)).unzip();
-        if let Some(subject) = subject
-            .as_ref()
-            .filter(|_| client.sessions_per_user == SessionsPerUser::One)
+        if let Some(subject) =
+            subject.as_ref().filter(|_| client.sessions_per_user == SessionsPerUser::One)
         {
             consent::end_grants(self.records(), &client.client_id, subject).await?;
             self.forget_consent(&client.client_id, subject);
         }
         let standing = match &subject {
-            Some(subject) => {
-                self.standing_fresh(&client.client_id, Some(subject))
-                    .await?
-            }
+            Some(subject) => self.standing_fresh(&client.client_id, Some(subject)).await?,
             None => self.standing(&client.client_id, None).await?,
         };
         if standing.disabled {
@@ -258,10 +217,7 @@ impl Authority {
             subject,
             grant_type,
             scope,
-            epochs: Epochs {
-                subject: epoch.unwrap_or(standing.epochs.subject),
-                ..standing.epochs
-            },
+            epochs: Epochs { subject: epoch.unwrap_or(standing.epochs.subject), ..standing.epochs },
             session: None,
             auth_time,
         })
@@ -277,9 +233,7 @@ impl Authority {
         if access_token.expose().len() > MAX_TOKEN {
             return Ok(None);
         }
-        self.record_issue(&carried.client, carried.subject.as_ref(), |event| {
-            event.token(token)
-        });
+        self.record_issue(&carried.client, carried.subject.as_ref(), |event| event.token(token));
         Ok(Some(TokenResponse {
             access_token,
             token_type: TokenType::Bearer,
@@ -314,19 +268,13 @@ impl Authority {
     ) -> Result<TokenResponse, Denied> {
         let id = kept.reference.grant;
         let name = id.to_string();
-        let stepped = self
-            .records()
-            .change_held(&name, Some(held), |held, attempt| {
-                let grant = held.ok_or(Denied::TokenUnknown)?;
-                let (next, output) = grant::step(grant, shown.input(attempt), terms, self.now())?;
-                let unchanged = next == *grant;
-                let output = (next.clone(), output);
-                Ok(if unchanged {
-                    Change::Keep(output)
-                } else {
-                    Change::Put(next, output)
-                })
-            });
+        let stepped = self.records().change_held(&name, Some(held), |held, attempt| {
+            let grant = held.ok_or(Denied::TokenUnknown)?;
+            let (next, output) = grant::step(grant, shown.input(attempt), terms, self.now())?;
+            let unchanged = next == *grant;
+            let output = (next.clone(), output);
+            Ok(if unchanged { Change::Keep(output) } else { Change::Put(next, output) })
+        });
         match stepped.await? {
             (grant, Output::Issued(issued)) => self.response(id, &grant, &issued),
             (grant, Output::Refused(denied)) => {
@@ -356,15 +304,10 @@ impl Authority {
         of: &Grant,
         issued: &Issued,
     ) -> Result<TokenResponse, Denied> {
-        let token = |prefix, number| {
-            self.codec()
-                .reference(prefix, Reference { grant, number }, &of.salt)
-        };
+        let token =
+            |prefix, number| self.codec().reference(prefix, Reference { grant, number }, &of.salt);
         self.record_issue(&of.client, of.subject.as_ref(), |event| event.grant(grant));
-        let refresh = issued
-            .refresh
-            .map(|number| token(Prefix::Refresh, number))
-            .transpose()?;
+        let refresh = issued.refresh.map(|number| token(Prefix::Refresh, number)).transpose()?;
         Ok(TokenResponse {
             access_token: token(Prefix::Access, issued.access.number)?,
             token_type: TokenType::Bearer,

@@ -149,11 +149,7 @@ impl Authority {
         let mut users = Vec::new();
         if page.after.is_none() {
             for (subject, profile) in self.0.directory.all_listed() {
-                users.push(UserInfo::listed(
-                    subject,
-                    profile,
-                    self.is_off(subject).await?,
-                ));
+                users.push(UserInfo::listed(subject, profile, self.is_off(subject).await?));
             }
             users.sort_by(|a, b| a.profile.username.cmp(&b.profile.username));
         }
@@ -197,10 +193,7 @@ impl Authority {
         let put = |held: Option<&UserRecord>, _: &_| {
             Ok(held.map_or(Change::Keep(None), |held| {
                 let password = hash.clone();
-                let user = UserRecord {
-                    password,
-                    ..held.clone()
-                };
+                let user = UserRecord { password, ..held.clone() };
                 Change::Put(user, Some(held.subject.clone()))
             }))
         };
@@ -226,11 +219,7 @@ impl Authority {
         .await?;
         let remove = |held: Option<&UserRecord>, _: &_| {
             let own = held.is_some_and(|held| held.subject == subject);
-            Ok(if own {
-                Change::Remove(())
-            } else {
-                Change::Keep(())
-            })
+            Ok(if own { Change::Remove(()) } else { Change::Keep(()) })
         };
         self.records().change(name.as_str(), remove).await?;
         self.tell(What::UserDeleted, &subject, &name);
@@ -305,17 +294,13 @@ impl Authority {
     }
 
     async fn is_off(&self, subject: &Subject) -> Result<bool, Denied> {
-        let record = self
-            .records()
-            .load::<SubjectRecord>(subject.as_str())
-            .await?;
+        let record = self.records().load::<SubjectRecord>(subject.as_str()).await?;
         Ok(record.is_some_and(|record| record.disabled))
     }
 
     /// Redraws the subject's epoch.
     pub(super) async fn end_all(&self, subject: &Subject) -> Result<(), Denied> {
-        self.update_subject(subject, |record| record.epoch = Epoch::from_bytes(random()))
-            .await
+        self.update_subject(subject, |record| record.epoch = Epoch::from_bytes(random())).await
     }
 
     async fn update_subject(

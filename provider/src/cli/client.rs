@@ -89,11 +89,9 @@ pub(crate) async fn run(command: Command, config: &Config, output: Output) -> Re
             authority.delete_client(&id).await?;
             done(output, &id, "deleted")
         }
-        Command::RotateSecret {
-            one: One { id },
-            overlap,
-            input,
-        } => rotate(authority, &id, overlap.into(), &input, output).await,
+        Command::RotateSecret { one: One { id }, overlap, input } => {
+            rotate(authority, &id, overlap.into(), &input, output).await
+        }
     }
 }
 
@@ -152,10 +150,7 @@ async fn list(authority: &Authority, output: Output) -> Result<(), Failure> {
 }
 
 fn done(output: Output, id: &ClientId, what: &str) -> Result<(), Failure> {
-    output.show(
-        &json!({ "client_id": id, "done": what }),
-        format!("client {id} {what}"),
-    )
+    output.show(&json!({ "client_id": id, "done": what }), format!("client {id} {what}"))
 }
 
 /// What is registered, under the names of the registry of client metadata; of secrets nothing.
@@ -170,11 +165,7 @@ fn describe(client: &Client, disabled: bool) -> Value {
 
 fn line(client: &Client, disabled: bool) -> String {
     let grants: Vec<_> = client.grant_types.iter().map(|it| it.as_str()).collect();
-    let kind = if client.is_public() {
-        "public"
-    } else {
-        "confidential"
-    };
+    let kind = if client.is_public() { "public" } else { "confidential" };
     let off = if disabled { "  disabled" } else { "" };
     format!("{}  {kind}  {}{off}", client.client_id, grants.join(","))
 }

@@ -32,19 +32,11 @@ struct Finding {
 
 impl Finding {
     fn well(check: &'static str, says: impl Display) -> Self {
-        Self {
-            check,
-            ok: true,
-            says: says.to_string(),
-        }
+        Self { check, ok: true, says: says.to_string() }
     }
 
     fn unwell(check: &'static str, says: impl Display) -> Self {
-        Self {
-            check,
-            ok: false,
-            says: says.to_string(),
-        }
+        Self { check, ok: false, says: says.to_string() }
     }
 
     fn line(&self) -> String {
@@ -82,10 +74,7 @@ fn data(config: &Config) -> Option<Finding> {
     };
     let mode = metadata.permissions().mode() & 0o777;
     Some(if !metadata.is_dir() {
-        Finding::unwell(
-            check,
-            format!("{path} is no folder; name another by --data"),
-        )
+        Finding::unwell(check, format!("{path} is no folder; name another by --data"))
     } else if mode & 0o077 != 0 {
         let says = format!("{path} is open to other users ({mode:o}); run `chmod 700 {path}`");
         Finding::unwell(check, says)
@@ -97,10 +86,7 @@ fn data(config: &Config) -> Option<Finding> {
 async fn records(config: &Config) -> Vec<Finding> {
     let check = "store";
     if config.uses_data() && !config.data.is_dir() {
-        return vec![Finding::unwell(
-            check,
-            "is not there yet; `countersign serve` makes it",
-        )];
+        return vec![Finding::unwell(check, "is not there yet; `countersign serve` makes it")];
     }
     let clock = Clock::system();
     let store = match open_mixed(config.stores(), &config.default_store(), &clock) {
@@ -132,9 +118,7 @@ async fn writes(config: &Config, store: &Arc<dyn Store>, clock: &Clock) -> Findi
     let check = "store";
     let realm: Arc<str> = config.realm.as_str().into();
     let records = Records::new(store.clone(), realm, clock.clone());
-    let mark = Mark {
-        expires: clock.now() + Duration::from_mins(1),
-    };
+    let mark = Mark { expires: clock.now() + Duration::from_mins(1) };
     let id = format!("doctor-{}", std::process::id());
     let written = async {
         records.create(&id, &mark).await?;
@@ -172,18 +156,11 @@ async fn ring(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Finding {
         return Finding::well(check, "is drawn at each start, as the keys live in memory");
     }
     let realm: Arc<str> = config.realm.as_str().into();
-    let ring = Key {
-        issuer: realm.clone(),
-        kind: Kind::Key,
-        id: "ring".into(),
-    };
+    let ring = Key { issuer: realm.clone(), kind: Kind::Key, id: "ring".into() };
     match store.get(&ring).await {
         Ok(Some(_)) => {}
         Ok(None) => {
-            return Finding::unwell(
-                check,
-                "there are no keys yet; `countersign serve` makes them",
-            );
+            return Finding::unwell(check, "there are no keys yet; `countersign serve` makes them");
         }
         Err(error) => return Finding::unwell(check, error),
     }
@@ -221,11 +198,7 @@ async fn metadata(config: &Config, issuer: &str) -> Result<(), String> {
         .tls_danger_accept_invalid_certs(ours)
         .no_proxy()
         .build();
-    let answer = client
-        .map_err(|error| chain(&error))?
-        .get(&url)
-        .send()
-        .await;
+    let answer = client.map_err(|error| chain(&error))?.get(&url).send().await;
     let answer = answer.map_err(|error| {
         format!(
             "{}; see that a server runs, and that names, ports and certificates lead to it",
@@ -234,9 +207,7 @@ async fn metadata(config: &Config, issuer: &str) -> Result<(), String> {
     })?;
     let status = answer.status();
     if !status.is_success() {
-        return Err(format!(
-            "{url} answers {status}; see that proxies in between lead there"
-        ));
+        return Err(format!("{url} answers {status}; see that proxies in between lead there"));
     }
     let body = answer.bytes().await.map_err(|error| chain(&error))?;
     let metadata = serde_json::from_slice::<Metadata>(&body);

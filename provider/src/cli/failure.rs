@@ -98,11 +98,7 @@ pub(crate) enum Failure {
         cert = cert.display(),
         key = key.display()
     )]
-    Certificate {
-        cert: PathBuf,
-        key: PathBuf,
-        cause: io::Error,
-    },
+    Certificate { cert: PathBuf, key: PathBuf, cause: io::Error },
     /// No certificate can be made for the issuer's host.
     #[error(
         "no certificate can be made for the issuer's host: {0}; give files by --tls-cert and --tls-key"

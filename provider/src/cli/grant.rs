@@ -70,10 +70,7 @@ async fn revoke(authority: &Authority, id: &str, output: Output) -> Result<(), F
         Err(Denied::TokenUnknown) => Err(unknown()),
         done => {
             done?;
-            output.show(
-                &json!({ "grant": id, "done": "revoked" }),
-                format!("grant {id} revoked"),
-            )
+            output.show(&json!({ "grant": id, "done": "revoked" }), format!("grant {id} revoked"))
         }
     }
 }

@@ -66,8 +66,6 @@ fn line(key: &KeyInfo) -> String {
         KeyState::Retiring => "retiring, active since",
         KeyState::Gone => "gone, active since",
     };
-    let gone = key
-        .gone
-        .map_or_else(String::new, |gone| format!(", gone {gone}"));
+    let gone = key.gone.map_or_else(String::new, |gone| format!(", gone {gone}"));
     format!("{}  {state} {}{gone}", key.id, key.active)
 }

@@ -59,10 +59,8 @@ pub(crate) fn host(issuer: &str) -> &str {
 /// Opens the store, with the data folder if anything is kept there.
 pub(crate) fn store(config: &Config, clock: &Clock) -> Result<Arc<dyn Store>, Failure> {
     if config.uses_data() {
-        make_folder(&config.data).map_err(|cause| Failure::Data {
-            path: config.data.clone(),
-            cause,
-        })?;
+        make_folder(&config.data)
+            .map_err(|cause| Failure::Data { path: config.data.clone(), cause })?;
     }
     let store = open_mixed(config.stores(), &config.default_store(), clock)?;
     Ok(store)

@@ -35,7 +35,5 @@ pub(super) fn from_terminal() -> Result<Secret, Failure> {
     if first.matches(&again) {
         return Ok(first);
     }
-    Err(Failure::Input(
-        "these were two different passwords; try again".into(),
-    ))
+    Err(Failure::Input("these were two different passwords; try again".into()))
 }

@@ -128,10 +128,8 @@ async fn change(
     let generated = authority.set_password(name, input.password()?).await?;
     match generated {
         None => done(output, name, "has the new password"),
-        Some(password) => output.show(
-            &json!({ "username": name, "password": password.expose() }),
-            only_now(&password),
-        ),
+        Some(password) => output
+            .show(&json!({ "username": name, "password": password.expose() }), only_now(&password)),
     }
 }
 
@@ -150,10 +148,7 @@ async fn list(authority: &Authority, output: Output) -> Result<(), Failure> {
 }
 
 fn done(output: Output, name: &str, what: &str) -> Result<(), Failure> {
-    output.show(
-        &json!({ "username": name, "done": what }),
-        format!("user {} {what}", shown(name)),
-    )
+    output.show(&json!({ "username": name, "done": what }), format!("user {} {what}", shown(name)))
 }
 
 /// A name as it is kept, so that nothing in it moves a terminal's cursor.
@@ -180,10 +175,7 @@ fn line(user: &UserInfo) -> String {
     let email = profile.email.as_deref().unwrap_or("-");
     let admin = if profile.admin { "  admin" } else { "" };
     let off = if user.disabled { "  disabled" } else { "" };
-    format!(
-        "{}  {}  {email}{admin}{off}",
-        profile.username, user.subject
-    )
+    format!("{}  {}  {email}{admin}{off}", profile.username, user.subject)
 }
 
 impl Input {

@@ -1,8 +1,5 @@
 //! A client as a person describes it: by flags of `client add`, or by a `[[client]]` in the configuration file.
-#![expect(
-    clippy::doc_markdown,
-    reason = "what stands at a flag is printed as it is by --help"
-)]
+#![expect(clippy::doc_markdown, reason = "what stands at a flag is printed as it is by --help")]
 
 use std::path::PathBuf;
 
@@ -184,11 +181,7 @@ impl ClientSpec {
     }
 
     fn application_type(&self) -> ApplicationType {
-        if self.native {
-            ApplicationType::Native
-        } else {
-            ApplicationType::Web
-        }
+        if self.native { ApplicationType::Native } else { ApplicationType::Web }
     }
 
     fn auth_method(&self) -> AuthMethod {
@@ -228,27 +221,18 @@ impl ClientSpec {
         });
         let file = file.transpose().map_err(|why| self.refuse(&why))?;
         let given = self.secret.as_ref().map(SecretHash::of);
-        let hashes = given
-            .into_iter()
-            .chain(file)
-            .chain(self.secret_hash.clone());
+        let hashes = given.into_iter().chain(file).chain(self.secret_hash.clone());
         Ok(hashes.map(lasting).collect())
     }
 
     fn refuse(&self, why: &str) -> Invalid {
         let id = self.id.as_ref().map_or("without an id", ClientId::as_str);
-        Invalid::Client {
-            id: id.into(),
-            why: why.into(),
-        }
+        Invalid::Client { id: id.into(), why: why.into() }
     }
 }
 
 fn lasting(hash: SecretHash) -> ClientSecret {
-    ClientSecret {
-        hash,
-        expires: None,
-    }
+    ClientSecret { hash, expires: None }
 }
 
 fn together(scopes: &[Scope]) -> Scope {

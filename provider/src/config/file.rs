@@ -65,10 +65,8 @@ impl File {
 
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<File, Invalid> {
-    let text = fs::read_to_string(path).map_err(|cause| Invalid::Unreadable {
-        path: path.into(),
-        cause,
-    })?;
+    let text = fs::read_to_string(path)
+        .map_err(|cause| Invalid::Unreadable { path: path.into(), cause })?;
     parse(path, &text)
 }
 

@@ -1,8 +1,5 @@
 //! The flags, each of which may stand in the environment: `--tls-cert` as `COUNTERSIGN_TLS_CERT`.
-#![expect(
-    clippy::doc_markdown,
-    reason = "what stands at a flag is printed as it is by --help"
-)]
+#![expect(clippy::doc_markdown, reason = "what stands at a flag is printed as it is by --help")]
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -23,34 +20,16 @@ use super::{
 #[command(next_help_heading = "Which provider (each also as COUNTERSIGN_… in the environment)")]
 pub(crate) struct Place {
     /// The configuration file (TOML)
-    #[arg(
-        long,
-        env = "COUNTERSIGN_CONFIG",
-        hide_env = true,
-        global = true,
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "COUNTERSIGN_CONFIG", hide_env = true, global = true, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
     /// The data folder, with the database and the master key [default: data]
-    #[arg(
-        long,
-        env = "COUNTERSIGN_DATA",
-        hide_env = true,
-        global = true,
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env = "COUNTERSIGN_DATA", hide_env = true, global = true, value_name = "FOLDER")]
     pub(super) data: Option<PathBuf>,
 
     /// Where records are kept: sqlite:PATH, memory:, or for one kind KIND=URL; may be repeated
     /// [default: sqlite:DATA/countersign.db]
-    #[arg(
-        long,
-        env = "COUNTERSIGN_STORE",
-        hide_env = true,
-        global = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "COUNTERSIGN_STORE", hide_env = true, global = true, value_name = "URL")]
     pub(super) store: Option<Vec<Stores>>,
 
     /// Where the server listens [default: 127.0.0.1:8080]
@@ -64,23 +43,11 @@ pub(crate) struct Place {
     pub(super) listen: Option<SocketAddr>,
 
     /// The URL that applications know the provider by [default: where it listens, if on loopback]
-    #[arg(
-        long,
-        env = "COUNTERSIGN_ISSUER",
-        hide_env = true,
-        global = true,
-        value_name = "URL"
-    )]
+    #[arg(long, env = "COUNTERSIGN_ISSUER", hide_env = true, global = true, value_name = "URL")]
     pub(super) issuer: Option<String>,
 
     /// The name that its records bear; providers that share a store need one each [default: default]
-    #[arg(
-        long,
-        env = "COUNTERSIGN_REALM",
-        hide_env = true,
-        global = true,
-        value_name = "NAME"
-    )]
+    #[arg(long, env = "COUNTERSIGN_REALM", hide_env = true, global = true, value_name = "NAME")]
     pub(super) realm: Option<String>,
 
     /// The file with the master key; COUNTERSIGN_MASTER_KEY may hold the key itself
@@ -108,21 +75,11 @@ pub(crate) struct Serving {
     pub(super) tls: Option<TlsMode>,
 
     /// Speak TLS by this chain of certificates (PEM), read again when it changes and on SIGHUP
-    #[arg(
-        long,
-        env = "COUNTERSIGN_TLS_CERT",
-        hide_env = true,
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "COUNTERSIGN_TLS_CERT", hide_env = true, value_name = "FILE")]
     pub(super) tls_cert: Option<PathBuf>,
 
     /// The private key of the certificate (PEM)
-    #[arg(
-        long,
-        env = "COUNTERSIGN_TLS_KEY",
-        hide_env = true,
-        value_name = "FILE"
-    )]
+    #[arg(long, env = "COUNTERSIGN_TLS_KEY", hide_env = true, value_name = "FILE")]
     pub(super) tls_key: Option<PathBuf>,
 
     /// Networks of proxies whose X-Forwarded-For is believed, separated by commas
@@ -136,21 +93,11 @@ pub(crate) struct Serving {
     pub(super) proxies: Option<Vec<Network>>,
 
     /// A folder of templates, texts and a style sheet in place of the built-in ones
-    #[arg(
-        long,
-        env = "COUNTERSIGN_TEMPLATES",
-        hide_env = true,
-        value_name = "FOLDER"
-    )]
+    #[arg(long, env = "COUNTERSIGN_TEMPLATES", hide_env = true, value_name = "FOLDER")]
     pub(super) templates: Option<PathBuf>,
 
     /// From readiness saying no to the listener closing, after SIGTERM [default: 1s]
-    #[arg(
-        long,
-        env = "COUNTERSIGN_DRAIN",
-        hide_env = true,
-        value_name = "DURATION"
-    )]
+    #[arg(long, env = "COUNTERSIGN_DRAIN", hide_env = true, value_name = "DURATION")]
     pub(super) drain: Option<Span>,
 
     /// What is logged: error, warn, info, debug, trace, or by part as in info,countersign_provider=debug
@@ -179,12 +126,7 @@ pub(crate) struct Serving {
     pub(super) keep_grants: bool,
 
     /// How long things live: NAME=DURATION, separated by commas; the names are those of the table "lifetimes" in the file
-    #[arg(
-        long,
-        env = "COUNTERSIGN_LIFETIME",
-        hide_env = true,
-        value_name = "NAME=DURATION"
-    )]
+    #[arg(long, env = "COUNTERSIGN_LIFETIME", hide_env = true, value_name = "NAME=DURATION")]
     pub(super) lifetime: Option<LifetimeSpec>,
 }
 

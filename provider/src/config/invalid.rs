@@ -13,11 +13,7 @@ pub(crate) enum Invalid {
     Unreadable { path: PathBuf, cause: io::Error },
     /// The file is not TOML, or says something that cannot be.
     #[error("{path}:{line}: {what}", path = path.display())]
-    File {
-        path: PathBuf,
-        line: usize,
-        what: String,
-    },
+    File { path: PathBuf, line: usize, what: String },
     /// A variable of the environment says something that cannot be.
     #[error("{name} in the environment: {why}")]
     Variable { name: String, why: String },
@@ -67,17 +63,11 @@ impl Invalid {
         };
         let flag = context(ContextKind::InvalidArg);
         let flag = flag.split([' ', '=', '[']).next().unwrap_or_default();
-        let name = flag
-            .trim_start_matches('-')
-            .replace('-', "_")
-            .to_uppercase();
+        let name = flag.trim_start_matches('-').replace('-', "_").to_uppercase();
         let why = match std::error::Error::source(error) {
             Some(source) => source.to_string(),
             None => format!("{:?} is not possible", context(ContextKind::InvalidValue)),
         };
-        Self::Variable {
-            name: format!("COUNTERSIGN_{name}"),
-            why,
-        }
+        Self::Variable { name: format!("COUNTERSIGN_{name}"), why }
     }
 }

@@ -86,10 +86,7 @@ pub(super) fn check(lifetimes: &Lifetimes) -> Result<(), Invalid> {
         }
     }
     if lifetimes.code > Duration::from_mins(1) {
-        return wrong(
-            "code",
-            "must be at most 60s, for a code that lives long is found in logs",
-        );
+        return wrong("code", "must be at most 60s, for a code that lives long is found in logs");
     }
     if lifetimes.refresh_idle > lifetimes.refresh_cap {
         return wrong("refresh_idle", "must not be longer than refresh_cap");
@@ -123,18 +120,9 @@ mod tests {
     fn what_cannot_be_kept_to_is_refused() {
         for (text, says) in [
             ("code=61s", "lifetimes.code must be at most 60s"),
-            (
-                "access_token=0s",
-                "lifetimes.access_token must be at least 1s",
-            ),
-            (
-                "refresh_cap=20years",
-                "lifetimes.refresh_cap must be at most 10 years",
-            ),
-            (
-                "refresh_idle=100days",
-                "must not be longer than refresh_cap",
-            ),
+            ("access_token=0s", "lifetimes.access_token must be at least 1s"),
+            ("refresh_cap=20years", "lifetimes.refresh_cap must be at most 10 years"),
+            ("refresh_idle=100days", "must not be longer than refresh_cap"),
             ("session_idle=31days", "must not be longer than session_cap"),
             ("cookie=1h", "there are code, access_token"),
         ] {

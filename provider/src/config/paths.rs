@@ -40,12 +40,11 @@ impl PathSpec {
             (Endpoint::Script, &self.script),
         ];
         let paths = Paths::default();
-        said.into_iter()
-            .fold(paths, |paths, (endpoint, mount)| match mount {
-                None => paths,
-                Some(Mount::At(path)) => paths.mount(endpoint, path),
-                Some(Mount::Off) => paths.without(endpoint),
-            })
+        said.into_iter().fold(paths, |paths, (endpoint, mount)| match mount {
+            None => paths,
+            Some(Mount::At(path)) => paths.mount(endpoint, path),
+            Some(Mount::Off) => paths.without(endpoint),
+        })
     }
 }
 

@@ -241,10 +241,7 @@ pub(super) fn read_secret(path: &Path) -> Result<Secret, String> {
     let text = text.map_err(|error| format!("{}: {error}", path.display()))?;
     match text.lines().next().filter(|line| !line.is_empty()) {
         Some(line) => Ok(Secret::new(line)),
-        None => Err(format!(
-            "{} is empty; write the secret into it",
-            path.display()
-        )),
+        None => Err(format!("{} is empty; write the secret into it", path.display())),
     }
 }
 
@@ -287,11 +284,7 @@ mod tests {
     fn a_store_is_for_all_kinds_or_for_one() {
         assert_eq!(stores("sqlite:a=b.db"), Ok(vec!["sqlite:a=b.db".into()]));
         assert_eq!(stores("grant=memory:"), Ok(vec!["grant=memory:".into()]));
-        assert!(
-            stores("grants=memory:")
-                .unwrap_err()
-                .contains("the kinds are")
-        );
+        assert!(stores("grants=memory:").unwrap_err().contains("the kinds are"));
     }
 
     #[test]
@@ -324,10 +317,6 @@ mod tests {
     fn a_name_is_one_that_the_wire_knows() {
         use countersign_protocol::client::GrantType;
         assert_eq!(by_name("password"), Ok(GrantType::Password));
-        assert!(
-            by_name::<GrantType>("trust")
-                .unwrap_err()
-                .contains("`password`")
-        );
+        assert!(by_name::<GrantType>("trust").unwrap_err().contains("`password`"));
     }
 }

@@ -41,12 +41,9 @@ fn headers_of(denied: &Denied) -> impl Iterator<Item = (HeaderName, HeaderValue)
     });
     let allow = (denied.code() == ErrorCode::MethodNotAllowed)
         .then(|| (header::ALLOW, HeaderValue::from_static("POST")));
-    let wait = denied.retry_after().map(|wait| {
-        (
-            header::RETRY_AFTER,
-            HeaderValue::from(wait.as_secs().max(1)),
-        )
-    });
+    let wait = denied
+        .retry_after()
+        .map(|wait| (header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1))));
     challenge.into_iter().chain(allow).chain(wait)
 }
 
@@ -57,18 +54,12 @@ fn with_status(status: StatusCode, value: &impl Serialize) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     protect(headers);
     response
 }
 
 fn protect(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }

@@ -36,10 +36,7 @@ pub(crate) async fn get(
 
 /// Nobody asks for a code by HEAD.
 pub(crate) async fn head() -> (StatusCode, [(HeaderName, &'static str); 1]) {
-    (
-        StatusCode::METHOD_NOT_ALLOWED,
-        [(header::ALLOW, "GET, POST")],
-    )
+    (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET, POST")])
 }
 
 /// A POST goes on by the GET of the same request: a browser that comes from another site sends its cookies only then.
@@ -144,11 +141,7 @@ impl Asking {
         let client = authority.client(&id).await?.ok_or(Denied::ClientUnknown)?;
         let destination = Destination::find(&form, &client)?;
         let request = Request::check(&form, &client, destination.clone(), authority.policy());
-        Ok(Self {
-            client,
-            destination,
-            request,
-        })
+        Ok(Self { client, destination, request })
     }
 
     /// Back to the application with its answer.

@@ -79,9 +79,7 @@ async fn decide(visit: &Visit<'_>, body: Result<Bytes, Denied>) -> Result<Respon
     match form.require("answer")? {
         "yes" => grant(visit, &client, &flow, asked, &user).await,
         "no" => {
-            visit
-                .authority
-                .record(&event(asked).reason(Denied::UserDenied));
+            visit.authority.record(&event(asked).reason(Denied::UserDenied));
             visit.carry(&client, destination, Answer::Denied(&Denied::UserDenied))
         }
         _ => Err(Denied::ParameterMalformed("answer")),

@@ -118,18 +118,12 @@ mod tests {
         let set = cookies.clear_session().unwrap();
         let set = set.to_str().unwrap();
         assert!(set.starts_with("cs_session_"), "{set}");
-        assert!(
-            set.ends_with("=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"),
-            "{set}"
-        );
+        assert!(set.ends_with("=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"), "{set}");
     }
 
     #[test]
     fn two_providers_on_one_host_have_cookies_of_their_own() {
-        let (one, other) = (
-            Cookies::new("http://127.0.0.1:1"),
-            Cookies::new("http://127.0.0.1:2"),
-        );
+        let (one, other) = (Cookies::new("http://127.0.0.1:1"), Cookies::new("http://127.0.0.1:2"));
         assert_ne!(one.session, other.session);
     }
 
@@ -138,12 +132,7 @@ mod tests {
         let cookies = Cookies::new("http://127.0.0.1:8080");
         let browser = Cookies::new_browser();
         let header = format!("a=b; {}={}; c", cookies.browser, browser.expose());
-        assert!(
-            cookies
-                .browser(&headers(&header))
-                .unwrap()
-                .matches(&browser)
-        );
+        assert!(cookies.browser(&headers(&header)).unwrap().matches(&browser));
         let planted = format!("{}=short", cookies.browser);
         assert!(cookies.browser(&headers(&planted)).is_none());
     }

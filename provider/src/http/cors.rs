@@ -18,18 +18,12 @@ pub(crate) async fn preflight(authority: &Authority, headers: &HeaderMap) -> Res
     if authority.is_origin(origin).await.unwrap_or(false) {
         let headers = response.headers_mut();
         insert_origin(headers, origin);
-        headers.insert(
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            HeaderValue::from_static("POST"),
-        );
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
         headers.insert(
             header::ACCESS_CONTROL_ALLOW_HEADERS,
             HeaderValue::from_static("authorization, content-type, dpop"),
         );
-        headers.insert(
-            header::ACCESS_CONTROL_MAX_AGE,
-            HeaderValue::from_static("600"),
-        );
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
     response
 }
@@ -54,19 +48,12 @@ pub(crate) fn allow(response: &mut Response, client: Option<&Client>, headers: &
 /// Lets every page read what is public anyway.
 pub(crate) fn allow_all(response: &mut Response) {
     let headers = response.headers_mut();
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
 }
 
 /// The page's origin; `null`, which many pages share, is none.
 fn origin(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::ORIGIN)?
-        .to_str()
-        .ok()
-        .filter(|origin| *origin != "null")
+    headers.get(header::ORIGIN)?.to_str().ok().filter(|origin| *origin != "null")
 }
 
 fn insert_origin(headers: &mut HeaderMap, origin: &str) {

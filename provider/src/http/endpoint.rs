@@ -25,21 +25,14 @@ impl Call {
         request: Request<Body>,
     ) -> Result<Self, Box<Response>> {
         if request.method() == Method::OPTIONS {
-            return Err(Box::new(
-                cors::preflight(authority, request.headers()).await,
-            ));
+            return Err(Box::new(cors::preflight(authority, request.headers()).await));
         }
-        let (parts, body) = read::form(request)
-            .await
-            .map_err(|denied| Box::new(refuse(&denied)))?;
+        let (parts, body) =
+            read::form(request).await.map_err(|denied| Box::new(refuse(&denied)))?;
         let presented =
             Form::parse(&body).and_then(|form| read::credentials(&parts.headers, &form));
         match authenticate(authority, &presented).await {
-            Ok(client) => Ok(Self {
-                client,
-                parts,
-                body,
-            }),
+            Ok(client) => Ok(Self { client, parts, body }),
             Err(denied) => {
                 let refusal = refuse_client(authority, presented.ok(), &parts.headers, &denied);
                 Err(Box::new(refusal.await))
@@ -64,9 +57,7 @@ async fn authenticate(
     authority: &Authority,
     presented: &Result<Presented, Denied>,
 ) -> Result<Arc<Client>, Denied> {
-    authority
-        .authenticate(presented.as_ref().map_err(Clone::clone)?)
-        .await
+    authority.authenticate(presented.as_ref().map_err(Clone::clone)?).await
 }
 
 /// A refusal before the client is proven. Its pages may read that too: it tells nothing, and helps their developer.

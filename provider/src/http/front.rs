@@ -73,11 +73,7 @@ pub(crate) struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     pub(crate) fn new(authority: &'a Authority, front: &'a Front, parts: &'a Parts) -> Self {
-        Self {
-            authority,
-            front,
-            parts,
-        }
+        Self { authority, front, parts }
     }
 
     /// The answer, or the page that says why there is none.
@@ -87,10 +83,7 @@ impl<'a> Visit<'a> {
 
     fn refuse(&self, denied: &Denied) -> Response {
         tracing::debug!(reason = ?denied, "refused");
-        let page = Failure {
-            denied,
-            request: None,
-        };
+        let page = Failure { denied, request: None };
         self.show_denied(denied, &page)
     }
 

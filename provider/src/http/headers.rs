@@ -35,10 +35,7 @@ pub(crate) fn page(status: StatusCode, page: Page) -> Response {
     let mut response = Response::new(Body::from(page.html));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let policy = HeaderValue::try_from(page.policy).unwrap_or(NOTHING);
     headers.insert(CONTENT_SECURITY_POLICY, policy);
@@ -55,10 +52,7 @@ pub(crate) fn secure(headers: &mut HeaderMap, over_https: bool) {
     default(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     default(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     default(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    default(
-        CROSS_ORIGIN_OPENER_POLICY,
-        HeaderValue::from_static("same-origin"),
-    );
+    default(CROSS_ORIGIN_OPENER_POLICY, HeaderValue::from_static("same-origin"));
     default(PERMISSIONS_POLICY, NO_DEVICES);
     if over_https {
         default(STRICT_TRANSPORT_SECURITY, ONLY_HTTPS);
@@ -73,9 +67,7 @@ mod tests {
     /// L6, L7, A11.
     #[test]
     fn a_page_bears_all_headers() {
-        let shown = Pages::built_in("id.example")
-            .unwrap()
-            .render(&Notice::SignedOut, None);
+        let shown = Pages::built_in("id.example").unwrap().render(&Notice::SignedOut, None);
         let policy = shown.policy.clone();
         let mut response = page(StatusCode::OK, shown);
         secure(response.headers_mut(), true);

@@ -20,8 +20,6 @@ pub(crate) async fn introspect(
 
 async fn tell(authority: &Authority, call: &Call) -> Result<Response, Denied> {
     let form = call.form()?;
-    let told = authority
-        .introspect(&call.client, form.require("token")?)
-        .await?;
+    let told = authority.introspect(&call.client, form.require("token")?).await?;
     Ok(answer::json(&told))
 }

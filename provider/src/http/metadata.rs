@@ -20,10 +20,7 @@ pub(crate) async fn metadata(
 ) -> Response {
     let mut response = answer::json(&of(&authority, front.paths()));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=300"),
-    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
     cors::allow_all(&mut response);
     response
 }
@@ -31,11 +28,8 @@ pub(crate) async fn metadata(
 /// What is on offer. It says nothing that a request would not find so.
 pub(crate) fn of(authority: &Authority, paths: &Paths) -> Metadata {
     let at = |endpoint| Some(format!("{}{}", authority.issuer(), paths.of(endpoint)?));
-    let methods = |all: &[AuthMethod]| {
-        all.iter()
-            .map(|method| method.as_str().to_owned())
-            .collect()
-    };
+    let methods =
+        |all: &[AuthMethod]| all.iter().map(|method| method.as_str().to_owned()).collect();
     let confidential = &AuthMethod::ALL[1..];
     let code = authority.policy().offers(GrantType::AuthorizationCode);
     Metadata {

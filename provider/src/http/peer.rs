@@ -20,19 +20,14 @@ pub struct Peers {
 impl Peers {
     /// Believes `X-Forwarded-For` from these networks.
     pub fn behind(proxies: impl IntoIterator<Item = IpNet>) -> Self {
-        Self {
-            proxies: proxies.into_iter().collect(),
-        }
+        Self { proxies: proxies.into_iter().collect() }
     }
 
     /// Where a request comes from.
     pub(crate) fn of(&self, parts: &Parts) -> Peer {
         let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let address = direct.map(|ConnectInfo(address)| self.address(address.ip(), &parts.headers));
-        Peer {
-            address,
-            device: None,
-        }
+        Peer { address, device: None }
     }
 
     /// The last address in `X-Forwarded-For` that is no listed proxy's; who wrote what stands before it is not known.
@@ -53,9 +48,7 @@ impl Peers {
     }
 
     fn is_proxy(&self, address: IpAddr) -> bool {
-        self.proxies
-            .iter()
-            .any(|network| network.contains(&address))
+        self.proxies.iter().any(|network| network.contains(&address))
     }
 }
 
@@ -82,10 +75,7 @@ mod tests {
     #[test]
     fn a_forwarded_address_is_believed_only_from_a_listed_proxy() {
         assert_eq!(address(&[], "9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
-        assert_eq!(
-            address(&["10.0.0.0/8"], "10.0.0.1", &["1.1.1.1"]),
-            "1.1.1.1"
-        );
+        assert_eq!(address(&["10.0.0.0/8"], "10.0.0.1", &["1.1.1.1"]), "1.1.1.1");
         assert_eq!(address(&["10.0.0.0/8"], "9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
     }
 
@@ -101,14 +91,8 @@ mod tests {
     #[test]
     fn what_stands_before_an_unlisted_hop_is_not_believed() {
         let proxies = ["10.0.0.0/8"];
-        assert_eq!(
-            address(&proxies, "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"]),
-            "1.1.1.1"
-        );
-        assert_eq!(
-            address(&proxies, "10.0.0.1", &["6.6.6.6", "1.1.1.1"]),
-            "1.1.1.1"
-        );
+        assert_eq!(address(&proxies, "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"]), "1.1.1.1");
+        assert_eq!(address(&proxies, "10.0.0.1", &["6.6.6.6", "1.1.1.1"]), "1.1.1.1");
         assert_eq!(address(&proxies, "10.0.0.1", &["nonsense"]), "10.0.0.1");
     }
 }

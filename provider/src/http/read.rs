@@ -64,19 +64,11 @@ fn check_query(query: Option<&str>) -> Result<(), Denied> {
     ];
     let form = Form::parse(query.unwrap_or_default().as_bytes())?;
     let told = form.iter().any(|(name, _)| SECRETS.contains(&name));
-    if told {
-        Err(Denied::SecretInQuery)
-    } else {
-        Ok(())
-    }
+    if told { Err(Denied::SecretInQuery) } else { Ok(()) }
 }
 
 pub(crate) fn is_form(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .map(str::trim);
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next()).map(str::trim);
     essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/x-www-form-urlencoded"))
 }

@@ -85,11 +85,7 @@ pub(crate) fn beside(path: &str) -> Router<Endpoints> {
 
 /// The WebAssembly's own name holds its hash.
 fn lasting(file: &File, otherwise: HeaderValue) -> HeaderValue {
-    if media_type(file.name) == WASM {
-        FOR_EVER
-    } else {
-        otherwise
-    }
+    if media_type(file.name) == WASM { FOR_EVER } else { otherwise }
 }
 
 fn serve(file: &'static File, caching: HeaderValue) -> MethodRouter<Endpoints> {
@@ -125,9 +121,7 @@ fn answer(file: &'static File, asked: &HeaderMap, caching: HeaderValue) -> Respo
 
 /// Any page may load it, also one that is isolated from other origins: there is no secret in it.
 fn share(response: &mut Response) {
-    response
-        .headers_mut()
-        .insert(CORP, HeaderValue::from_static("cross-origin"));
+    response.headers_mut().insert(CORP, HeaderValue::from_static("cross-origin"));
     cors::allow_all(response);
 }
 
@@ -198,9 +192,7 @@ async fn document(
         countersign_integrity: current.integrity,
         countersign_form_client: form_client.0.as_deref().cloned(),
     });
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, CURRENT);
+    response.headers_mut().insert(header::CACHE_CONTROL, CURRENT);
     share(&mut response);
     response
 }

@@ -40,16 +40,9 @@ pub(super) fn ask(
     query: &str,
     username: &str,
 ) -> Result<Response, Denied> {
-    let step = Step::SignIn {
-        query: query.to_owned(),
-    };
+    let step = Step::SignIn { query: query.to_owned() };
     let (flow, cookie) = visit.seal(step)?;
-    let page = visit.show(&view(
-        asking,
-        &visit.path(Endpoint::SignIn),
-        &flow,
-        username,
-    ));
+    let page = visit.show(&view(asking, &visit.path(Endpoint::SignIn), &flow, username));
     Ok(with_cookie(page, cookie))
 }
 
@@ -86,10 +79,7 @@ async fn enter(
     }
     let username = form.get("username")?.unwrap_or_default();
     let password = Secret::new(form.get("password")?.unwrap_or_default());
-    let peer = Peer {
-        device: visit.device(),
-        ..peers.of(visit.parts)
-    };
+    let peer = Peer { device: visit.device(), ..peers.of(visit.parts) };
     match begin(visit, &asking, username, &password, &peer).await {
         Ok(ticket) => {
             let cap = visit.authority.policy().lifetimes.session_cap;
@@ -149,9 +139,6 @@ fn ask_again(
     };
     let flow = form.require("flow")?;
     let action = visit.path(Endpoint::SignIn);
-    let page = SignIn {
-        problem: Some(problem),
-        ..view(asking, &action, flow, username)
-    };
+    let page = SignIn { problem: Some(problem), ..view(asking, &action, flow, username) };
     Ok(visit.show_denied(&denied, &page))
 }

@@ -82,25 +82,18 @@ impl MasterKey {
         let metadata = file.metadata().map_err(|cause| self.unreadable(cause))?;
         // A group may read: secrets that an orchestrator mounts belong to one.
         if metadata.permissions().mode() & 0o027 != 0 {
-            return Err(KeyError::MasterExposed {
-                master: self.to_string(),
-            });
+            return Err(KeyError::MasterExposed { master: self.to_string() });
         }
         let mut text = Zeroizing::new(Vec::with_capacity(64));
         let read = file.take(64).read_to_end(&mut text);
         read.map_err(|cause| self.unreadable(cause))?;
         let root = std::str::from_utf8(&text).ok().and_then(parse);
-        let root = root.ok_or_else(|| KeyError::MasterMalformed {
-            master: self.to_string(),
-        })?;
+        let root = root.ok_or_else(|| KeyError::MasterMalformed { master: self.to_string() })?;
         Ok(Some(root))
     }
 
     fn unreadable(&self, cause: io::Error) -> KeyError {
-        KeyError::MasterUnreadable {
-            master: self.to_string(),
-            cause,
-        }
+        KeyError::MasterUnreadable { master: self.to_string(), cause }
     }
 }
 
@@ -130,10 +123,7 @@ fn create(path: &Path) -> io::Result<()> {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let side = folder.join(format!(".master-key-{}", KeyId::draw()));
     let linked = write(&side).and_then(|()| match fs::hard_link(&side, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -145,11 +135,7 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 fn write(side: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(side)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(side)?;
     let text = Secret::new(encode(Root::draw().expose()) + "\n");
     file.write_all(text.expose().as_bytes())?;
     file.sync_all()

@@ -93,11 +93,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Self {
         let clock = Clock::fixed(Timestamp::from_secs(1_800_000_000));
-        Self {
-            store: Watched::new(clock.clone()),
-            clock,
-            master: Secret::new(encode(&[42; 32])),
-        }
+        Self { store: Watched::new(clock.clone()), clock, master: Secret::new(encode(&[42; 32])) }
     }
 
     /// A world whose first key is always the same.
@@ -107,38 +103,21 @@ impl World {
         let root = Root::from_bytes(&[7; 32]).unwrap();
         let mut ring = Ring::default();
         let id = "00c0ffee".parse().unwrap();
-        ring.insert(id, &root, &master, ISSUER, world.clock.now())
-            .unwrap();
+        ring.insert(id, &root, &master, ISSUER, world.clock.now()).unwrap();
         assert!(world.records().create(RING, &ring).await.unwrap());
         world
     }
 
     pub(crate) async fn replica(&self) -> Keys {
-        self.open(MasterKey::from_text("KEY", &self.master).unwrap())
-            .await
-            .unwrap()
+        self.open(MasterKey::from_text("KEY", &self.master).unwrap()).await.unwrap()
     }
 
     async fn open(&self, master: MasterKey) -> Result<Keys, KeyError> {
-        Keys::open(
-            self.store.clone(),
-            ISSUER.into(),
-            master,
-            self.clock.clone(),
-            CAP,
-        )
-        .await
+        Keys::open(self.store.clone(), ISSUER.into(), master, self.clock.clone(), CAP).await
     }
 
     async fn reset(&self, master: MasterKey) -> Result<Keys, KeyError> {
-        Keys::reset(
-            self.store.clone(),
-            ISSUER.into(),
-            master,
-            self.clock.clone(),
-            CAP,
-        )
-        .await
+        Keys::reset(self.store.clone(), ISSUER.into(), master, self.clock.clone(), CAP).await
     }
 
     fn records(&self) -> Records {
@@ -177,10 +156,7 @@ async fn replicas_that_start_at_once_share_one_ring() {
     let (a, b, c) = tokio::join!(world.replica(), world.replica(), world.replica());
     assert_eq!(world.ring().await.keys.len(), 1);
     assert_eq!([active(&b), active(&c)], [active(&a); 2]);
-    assert_eq!(
-        a.active().unwrap().hide("x", b"y"),
-        b.active().unwrap().hide("x", b"y")
-    );
+    assert_eq!(a.active().unwrap().hide("x", b"y"), b.active().unwrap().hide("x", b"y"));
 }
 
 /// M4, F10.
@@ -211,11 +187,7 @@ async fn a_key_is_next_then_active_then_retiring_then_gone() {
 #[tokio::test(start_paused = true)]
 async fn replicas_know_every_key_before_any_of_them_uses_it() {
     let world = World::new();
-    let replicas = [
-        world.replica().await,
-        world.replica().await,
-        world.replica().await,
-    ];
+    let replicas = [world.replica().await, world.replica().await, world.replica().await];
     for second in 0..3600_usize {
         world.clock.advance(SECOND);
         tokio::time::advance(SECOND).await;
@@ -336,17 +308,11 @@ async fn while_the_store_is_down_known_keys_serve_and_unknown_ones_are_unavailab
     world.store.down.store(true, Ordering::Relaxed);
     assert_eq!(keys.refresh().await, Err(Denied::StoreUnavailable));
     assert!(keys.find(active(&keys)).is_some());
-    assert_eq!(
-        keys.seek(unknown(1)).await.unwrap_err(),
-        Denied::StoreUnavailable
-    );
+    assert_eq!(keys.seek(unknown(1)).await.unwrap_err(), Denied::StoreUnavailable);
     assert_eq!(keys.rotate().await, Err(Denied::StoreUnavailable));
 
     world.store.down.store(false, Ordering::Relaxed);
-    assert_eq!(
-        keys.seek(unknown(1)).await.unwrap_err(),
-        Denied::TokenUnknown
-    );
+    assert_eq!(keys.seek(unknown(1)).await.unwrap_err(), Denied::TokenUnknown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -373,10 +339,7 @@ async fn a_ring_that_vanished_is_unavailable_and_what_is_known_goes_on() {
     let keys = world.replica().await;
     world.records().delete::<Ring>(RING).await.unwrap();
     assert_eq!(keys.refresh().await, Err(Denied::StoreUnavailable));
-    assert_eq!(
-        keys.seek(unknown(1)).await.unwrap_err(),
-        Denied::StoreUnavailable
-    );
+    assert_eq!(keys.seek(unknown(1)).await.unwrap_err(), Denied::StoreUnavailable);
     assert_eq!(keys.rotate().await, Err(Denied::StoreUnavailable));
     assert!(keys.active().is_ok());
 }
@@ -401,9 +364,7 @@ async fn the_master_key_file_is_made_once_and_for_its_owner_alone() {
 
 fn files(folder: impl AsRef<Path>) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect()
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
 #[test]
@@ -414,10 +375,7 @@ fn processes_that_make_the_file_at_once_agree_on_one_key() {
         let threads: Vec<_> = (0..8)
             .map(|_| scope.spawn(|| MasterKey::file(&path).read_or_create().unwrap()))
             .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .collect()
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(made.iter().all(|root| root.expose() == made[0].expose()));
     assert_eq!(files(folder.path()), ["master.key"]);
@@ -474,23 +432,11 @@ fn a_master_key_of_another_form_or_open_to_others_is_refused() {
     assert!(read(&format!("{key}\n"), 0o440).unwrap().is_some());
     for open in [0o644, 0o602, 0o660, 0o601] {
         let refused = read(&key, open);
-        assert!(
-            matches!(refused, Err(KeyError::MasterExposed { .. })),
-            "{open:o}"
-        );
+        assert!(matches!(refused, Err(KeyError::MasterExposed { .. })), "{open:o}");
     }
-    for other in [
-        "",
-        "hunter2",
-        &key[1..],
-        &format!("{key}A"),
-        &format!("{key}\n{key}"),
-    ] {
+    for other in ["", "hunter2", &key[1..], &format!("{key}A"), &format!("{key}\n{key}")] {
         let refused = read(other, 0o600);
-        assert!(
-            matches!(refused, Err(KeyError::MasterMalformed { .. })),
-            "{other:?}"
-        );
+        assert!(matches!(refused, Err(KeyError::MasterMalformed { .. })), "{other:?}");
     }
     assert!(MasterKey::from_text("KEY", &Secret::new("hunter2")).is_err());
     assert!(matches!(
@@ -543,10 +489,7 @@ async fn a_replica_that_cannot_open_the_new_ring_closes() {
     assert_eq!(running.refresh().await, Err(Denied::StoreUnavailable));
     assert_eq!(running.active().unwrap_err(), Denied::StoreUnavailable);
     assert!(running.find(old).is_none());
-    assert_eq!(
-        running.seek(old).await.unwrap_err(),
-        Denied::StoreUnavailable
-    );
+    assert_eq!(running.seek(old).await.unwrap_err(), Denied::StoreUnavailable);
 }
 
 /// T27: neither the store nor what is shown of a key holds one.
@@ -554,11 +497,7 @@ async fn a_replica_that_cannot_open_the_new_ring_closes() {
 async fn no_key_is_at_rest_or_shown() {
     let world = World::known().await;
     let keys = world.replica().await;
-    let key = Key {
-        issuer: ISSUER.into(),
-        kind: Kind::Key,
-        id: RING.into(),
-    };
+    let key = Key { issuer: ISSUER.into(), kind: Kind::Key, id: RING.into() };
     let record = world.store.get(&key).await.unwrap().unwrap();
     let shown = format!(
         "{keys:?} {} {:?}",
@@ -584,9 +523,7 @@ async fn before_the_first_key_s_time_the_first_key_is_active() {
     let world = World::known().await;
     let behind = Clock::fixed(Timestamp::from_secs(1_799_999_000));
     let master = MasterKey::from_text("KEY", &world.master).unwrap();
-    let keys = Keys::open(world.store.clone(), ISSUER.into(), master, behind, CAP)
-        .await
-        .unwrap();
+    let keys = Keys::open(world.store.clone(), ISSUER.into(), master, behind, CAP).await.unwrap();
     assert_eq!(states(&keys), [KeyState::Active]);
 }
 
@@ -604,21 +541,10 @@ async fn a_reset_ends_every_session() {
         cap: Timestamp::MAX,
     };
     for id in 0..600 {
-        world
-            .records()
-            .create(&id.to_string(), &session)
-            .await
-            .unwrap();
+        world.records().create(&id.to_string(), &session).await.unwrap();
     }
     world.reset(MasterKey::generate()).await.unwrap();
-    let page = Page {
-        after: None,
-        size: 10,
-    };
-    let (left, _) = world
-        .records()
-        .list::<session::Session>(None, page)
-        .await
-        .unwrap();
+    let page = Page { after: None, size: 10 };
+    let (left, _) = world.records().list::<session::Session>(None, page).await.unwrap();
     assert!(left.is_empty());
 }

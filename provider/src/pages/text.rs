@@ -38,10 +38,7 @@ impl Texts {
         }
         let mut all = self.0[0].words.clone();
         all.extend(words);
-        self.0.push(Language {
-            tag: tag.to_owned(),
-            words: all,
-        });
+        self.0.push(Language { tag: tag.to_owned(), words: all });
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Language> {
@@ -89,9 +86,7 @@ fn entry(text: &str) -> Option<(&str, f32)> {
     reason = "the engine hands a filter its arguments by value"
 )]
 pub(super) fn fill(text: &str, values: Kwargs) -> Result<Value, Error> {
-    let whole = pour(text, &values, |value| {
-        format!("<bdi>{}</bdi>", escape(value))
-    })?;
+    let whole = pour(text, &values, |value| format!("<bdi>{}</bdi>", escape(value)))?;
     Ok(Value::from_safe_string(whole))
 }
 
@@ -137,10 +132,7 @@ fn pour(text: &str, values: &Kwargs, show: impl Fn(&str) -> String) -> Result<St
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once('{') {
         let (name, after) = behind.split_once('}').ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidOperation,
-                format!("no }} behind {{ in {text:?}"),
-            )
+            Error::new(ErrorKind::InvalidOperation, format!("no }} behind {{ in {text:?}"))
         })?;
         whole.push_str(&escape(before));
         whole.push_str(&show(values.get(name)?));
@@ -156,10 +148,7 @@ mod tests {
 
     fn texts() -> Texts {
         let mut texts = Texts::built_in();
-        texts.add(
-            "de",
-            Words::from([("allow".to_owned(), "Erlauben".to_owned())]),
-        );
+        texts.add("de", Words::from([("allow".to_owned(), "Erlauben".to_owned())]));
         texts.add("pt-BR", Words::new());
         texts
     }

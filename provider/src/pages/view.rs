@@ -168,10 +168,7 @@ impl View for Consent<'_> {
             scopes,
             form_origin: None,
         };
-        vec![
-            sample(vec!["profile", "email", "offline_access", "orders:read"]),
-            sample(vec![]),
-        ]
+        vec![sample(vec!["profile", "email", "offline_access", "orders:read"]), sample(vec![])]
     }
 
     fn form_origin(&self) -> Option<&str> {
@@ -183,11 +180,7 @@ impl View for SignOut<'_> {
     const TEMPLATE: &'static str = "sign_out.html";
 
     fn samples() -> Vec<Self> {
-        vec![Self {
-            action: "/oauth/logout",
-            flow: "sealed",
-            user: "alice",
-        }]
+        vec![Self { action: "/oauth/logout", flow: "sealed", user: "alice" }]
     }
 }
 
@@ -217,20 +210,14 @@ impl View for Failure<'_> {
     const TEMPLATE: &'static str = "error.html";
 
     fn samples() -> Vec<Self> {
-        let sample = |denied| Self {
-            denied,
-            request: Some("0192f0c1"),
-        };
+        let sample = |denied| Self { denied, request: Some("0192f0c1") };
         vec![
             sample(&Denied::RedirectUriMismatch),
             sample(&Denied::FlowLost),
             sample(&Denied::ForeignForm),
             sample(&Denied::StoreUnavailable),
             sample(&Denied::Internal),
-            Self {
-                denied: &Denied::ClientUnknown,
-                request: None,
-            },
+            Self { denied: &Denied::ClientUnknown, request: None },
         ]
     }
 }

@@ -48,9 +48,7 @@ impl Acceptor {
     /// With TLS, if a configuration is given.
     pub(super) fn new(tls: Option<RustlsConfig>) -> Self {
         let acceptor = |config| RustlsAcceptor::new(config).handshake_timeout(HEAD);
-        Self {
-            tls: tls.map(acceptor),
-        }
+        Self { tls: tls.map(acceptor) }
     }
 }
 
@@ -70,16 +68,9 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Acceptor {
                 _ => Box::new(stream),
             };
             let state = Arc::new(State::new());
-            let stream = Patient {
-                inner: stream,
-                state: state.clone(),
-                alarm: Box::pin(sleep(IDLE)),
-            };
-            let service = Observed {
-                inner: service,
-                state,
-                in_clear,
-            };
+            let stream =
+                Patient { inner: stream, state: state.clone(), alarm: Box::pin(sleep(IDLE)) };
+            let service = Observed { inner: service, state, in_clear };
             Ok((stream, service))
         })
     }
@@ -287,10 +278,7 @@ where
             request.extensions_mut().insert(InClear);
         }
         let in_flight = InFlight::new(self.state.clone());
-        Answer {
-            inner: self.inner.call(request),
-            in_flight: Some(in_flight),
-        }
+        Answer { inner: self.inner.call(request), in_flight: Some(in_flight) }
     }
 }
 

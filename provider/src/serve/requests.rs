@@ -74,11 +74,7 @@ impl Line {
     }
 
     fn end(self, status: StatusCode) {
-        let Self {
-            method,
-            path,
-            begun,
-        } = self;
+        let Self { method, path, begun } = self;
         let (status, took) = (status.as_u16(), Micros(begun.elapsed()));
         match level(&path, status) {
             Level::WARN => tracing::warn!(%method, path, status, %took, "failed"),
@@ -158,10 +154,7 @@ fn sorry(reads_pages: bool, id: &RequestId) -> Response {
             ),
         )
     } else {
-        (
-            "application/json",
-            serde_json::json!({ "error": "server_error" }).to_string(),
-        )
+        ("application/json", serde_json::json!({ "error": "server_error" }).to_string())
     };
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
@@ -184,9 +177,7 @@ mod tests {
     }
 
     async fn ask(accept: &'static str) -> (Response, String) {
-        let app = Router::new()
-            .route("/", get(defective))
-            .layer(middleware::from_fn(observe));
+        let app = Router::new().route("/", get(defective)).layer(middleware::from_fn(observe));
         let request = Request::builder().header(ACCEPT, accept);
         let request = request.body(Body::empty()).unwrap();
         let (parts, body) = app.oneshot(request).await.unwrap().into_parts();

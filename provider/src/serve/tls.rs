@@ -47,19 +47,11 @@ struct Files {
 
 impl Files {
     fn new(cert: &Path, key: &Path) -> Self {
-        Self {
-            cert: cert.into(),
-            key: key.into(),
-            changed: [cert, key].map(changed),
-        }
+        Self { cert: cert.into(), key: key.into(), changed: [cert, key].map(changed) }
     }
 
     fn refuse(&self, cause: io::Error) -> Failure {
-        Failure::Certificate {
-            cert: self.cert.clone(),
-            key: self.key.clone(),
-            cause,
-        }
+        Failure::Certificate { cert: self.cert.clone(), key: self.key.clone(), cause }
     }
 
     /// Reads the files again when they have changed, and when SIGHUP says so. A pair that is no good changes nothing.

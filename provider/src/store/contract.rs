@@ -38,9 +38,7 @@ pub struct Broken(pub Vec<String>);
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the engine breaks {} of its promises", self.0.len())?;
-        self.0
-            .iter()
-            .try_for_each(|promise| write!(f, "\n- {promise}"))
+        self.0.iter().try_for_each(|promise| write!(f, "\n- {promise}"))
     }
 }
 
@@ -120,9 +118,7 @@ pub async fn check_durable(open: impl AsyncFn(Clock) -> Arc<dyn Store>) -> Resul
     if let Err(detail) =
         durable::what_was_acknowledged_is_there_after_reopening(&open, &clock).await
     {
-        broken.push(format!(
-            "what was acknowledged is there after reopening: {detail}"
-        ));
+        broken.push(format!("what was acknowledged is there after reopening: {detail}"));
     }
     verdict(broken)
 }
@@ -135,28 +131,19 @@ pub async fn check_durable(open: impl AsyncFn(Clock) -> Arc<dyn Store>) -> Resul
 pub async fn check_shared(open: impl AsyncFn(Clock) -> Arc<dyn Store>) -> Result<(), Broken> {
     let clock = Clock::fixed(START);
     let one = Bench::new(open(clock.clone()).await, clock.clone());
-    let other = Bench {
-        store: open(clock).await,
-        ..one.clone()
-    };
+    let other = Bench { store: open(clock).await, ..one.clone() };
     let mut broken = Vec::new();
     if let Err(detail) = durable::openings_see_each_others_writes(&one, &other).await {
         broken.push(format!("openings see each other's writes: {detail}"));
     }
     if let Err(detail) = races::of_many_creates_from_two_openings_one_wins(&one, &other).await {
-        broken.push(format!(
-            "of many creates from two openings one wins: {detail}"
-        ));
+        broken.push(format!("of many creates from two openings one wins: {detail}"));
     }
     verdict(broken)
 }
 
 fn verdict(broken: Vec<String>) -> Result<(), Broken> {
-    if broken.is_empty() {
-        Ok(())
-    } else {
-        Err(Broken(broken))
-    }
+    if broken.is_empty() { Ok(()) } else { Err(Broken(broken)) }
 }
 
 /// Where the clock stands that the suite moves: 2027-01-15T08:00:00Z.
@@ -179,11 +166,7 @@ struct Bench {
 impl Bench {
     fn new(store: Arc<dyn Store>, clock: Clock) -> Self {
         let issuer = fresh_issuer();
-        Self {
-            store,
-            clock,
-            issuer,
-        }
+        Self { store, clock, issuer }
     }
 
     /// The same engine under another issuer.
@@ -196,11 +179,7 @@ impl Bench {
     }
 
     fn key_of(&self, kind: Kind, id: &str) -> Key {
-        Key {
-            issuer: Arc::clone(&self.issuer),
-            kind,
-            id: id.into(),
-        }
+        Key { issuer: Arc::clone(&self.issuer), kind, id: id.into() }
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Record>, String> {
@@ -258,16 +237,12 @@ impl Bench {
 
     async fn has_a_clock(&self) -> Result<bool, String> {
         let time = self.store.time().await;
-        time.map(|time| time.is_some())
-            .map_err(|error| format!("time answered: {error}"))
+        time.map(|time| time.is_some()).map_err(|error| format!("time answered: {error}"))
     }
 
     /// A record that lives for [`LIFE`].
     async fn mortal(&self) -> Result<Record, String> {
-        Ok(Record {
-            expires: Some(self.now().await? + LIFE),
-            ..record()
-        })
+        Ok(Record { expires: Some(self.now().await? + LIFE), ..record() })
     }
 }
 
@@ -288,10 +263,7 @@ fn record() -> Record {
 }
 
 fn tagged<const N: usize>(tags: [&str; N]) -> Record {
-    Record {
-        tags: tags.map(Into::into).to_vec(),
-        ..record()
-    }
+    Record { tags: tags.map(Into::into).to_vec(), ..record() }
 }
 
 fn same(held: &Record, wanted: &Record) -> Kept {
@@ -302,16 +274,10 @@ fn same(held: &Record, wanted: &Record) -> Kept {
         return Err("the body is not the one that was written".into());
     }
     if held.expires != wanted.expires {
-        return Err(format!(
-            "it expires at {:?}, not at {:?}",
-            held.expires, wanted.expires
-        ));
+        return Err(format!("it expires at {:?}, not at {:?}", held.expires, wanted.expires));
     }
     if sorted(&held.tags) != sorted(&wanted.tags) {
-        return Err(format!(
-            "its tags are {:?}, not {:?}",
-            held.tags, wanted.tags
-        ));
+        return Err(format!("its tags are {:?}, not {:?}", held.tags, wanted.tags));
     }
     Ok(())
 }

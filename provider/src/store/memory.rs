@@ -58,10 +58,7 @@ impl Memory {
         if let Err(error) = sweeper.spawn(move || sweep_until(&ended, &swept)) {
             tracing::warn!(%error, "no thread sweeps the memory store: expired records keep their memory");
         }
-        Self {
-            records,
-            _alive: alive,
-        }
+        Self { records, _alive: alive }
     }
 }
 
@@ -348,8 +345,7 @@ impl Shard {
         tag(&mut self.by_tag, slot, &entry);
         self.slots[slot as usize] = Slot::Used(entry);
         let slots = &self.slots;
-        self.by_id
-            .insert_unique(hash, slot, |&slot| slots[slot as usize].hash(hasher));
+        self.by_id.insert_unique(hash, slot, |&slot| slots[slot as usize].hash(hasher));
     }
 
     fn free_slot(&mut self) -> u32 {
@@ -455,9 +451,7 @@ fn untag(by_tag: &mut BTreeSet<(u32, u32)>, slot: u32, entry: &Entry) {
 
 /// FNV-1a: short texts, and a collision costs no more than a look at the record.
 fn tag_hash(tag: &str) -> u32 {
-    tag.bytes().fold(0x811c_9dc5, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    tag.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 enum Slot {
@@ -584,13 +578,7 @@ struct Wanted<'a> {
 
 impl<'a> Wanted<'a> {
     fn new(query: &'a Query, page: Page, now: Timestamp) -> Self {
-        Self {
-            query,
-            page,
-            now,
-            found: BTreeMap::new(),
-            more: false,
-        }
+        Self { query, page, now, found: BTreeMap::new(), more: false }
     }
 
     fn offer(&mut self, issuer: u16, slot: &Slot) {
@@ -624,10 +612,7 @@ impl<'a> Wanted<'a> {
     fn into_listing(self) -> Listing {
         let last = self.found.last_key_value();
         let next = last.map(|(last, _)| last.clone());
-        Listing {
-            next: next.filter(|_| self.more),
-            records: self.found.into_iter().collect(),
-        }
+        Listing { next: next.filter(|_| self.more), records: self.found.into_iter().collect() }
     }
 }
 
@@ -636,11 +621,7 @@ mod tests {
     use super::*;
 
     fn key(id: &str) -> Key {
-        Key {
-            issuer: "https://id.example".into(),
-            kind: Kind::Grant,
-            id: id.into(),
-        }
+        Key { issuer: "https://id.example".into(), kind: Kind::Grant, id: id.into() }
     }
 
     fn record(n: u8, expires: Option<Timestamp>) -> Record {
@@ -688,28 +669,12 @@ mod tests {
         let (clock, memory) = at_ceiling_of(100);
         for n in 0..100 {
             let expires = at(10 + u64::from(n));
-            memory
-                .put(&key(&n.to_string()), None, record(n, Some(expires)))
-                .await
-                .unwrap();
+            memory.put(&key(&n.to_string()), None, record(n, Some(expires))).await.unwrap();
         }
-        assert!(
-            memory
-                .put(&key("new"), None, record(200, None))
-                .await
-                .is_err()
-        );
+        assert!(memory.put(&key("new"), None, record(200, None)).await.is_err());
         clock.advance(Duration::from_secs(10));
-        memory
-            .put(&key("new"), None, record(200, None))
-            .await
-            .unwrap();
-        assert!(
-            memory
-                .put(&key("newer"), None, record(201, None))
-                .await
-                .is_err()
-        );
+        memory.put(&key("new"), None, record(200, None)).await.unwrap();
+        assert!(memory.put(&key("newer"), None, record(201, None)).await.is_err());
     }
 
     #[tokio::test]
@@ -717,27 +682,16 @@ mod tests {
         let (clock, memory) = at_ceiling_of(usize::MAX);
         for n in 0..20_000_u32 {
             let expires = if n % 100 == 0 { 1000 } else { 10 };
-            memory
-                .put(&key(&n.to_string()), None, record(1, Some(at(expires))))
-                .await
-                .unwrap();
+            memory.put(&key(&n.to_string()), None, record(1, Some(at(expires)))).await.unwrap();
         }
         clock.advance(Duration::from_secs(10));
-        memory
-            .records
-            .all
-            .iter()
-            .for_each(|shard| memory.records.sweep(shard));
+        memory.records.all.iter().for_each(|shard| memory.records.sweep(shard));
         assert_eq!(memory.records.len(), 200);
         let shards = memory.records.all.iter().map(RwLock::read);
         let (slots, tags) = shards.fold((0, 0), |(slots, tags), shard| {
             assert_eq!(
                 shard.earliest,
-                if shard.by_id.is_empty() {
-                    Timestamp::MAX
-                } else {
-                    at(1000)
-                }
+                if shard.by_id.is_empty() { Timestamp::MAX } else { at(1000) }
             );
             (slots + shard.slots.capacity(), tags + shard.by_tag.len())
         });

@@ -88,11 +88,7 @@ mod tests {
         let (most, users) = (memory(), memory());
         let mixed = Mixed::new(&most).with(Kind::User, users.clone());
         for kind in Kind::ALL {
-            let key = Key {
-                issuer: "https://id.example".into(),
-                kind,
-                id: "a".into(),
-            };
+            let key = Key { issuer: "https://id.example".into(), kind, id: "a".into() };
             let record = Record {
                 version: Version::from_bytes([1; 16]),
                 expires: None,

@@ -179,73 +179,36 @@ mod tests {
 
     #[test]
     fn what_memory_does_not_take_is_named_with_the_remedy() {
-        for wrong in [
-            "?records=",
-            "?records=0",
-            "?records=-1",
-            "?record=5",
-            "/tmp/x",
-        ] {
+        for wrong in ["?records=", "?records=0", "?records=-1", "?record=5", "/tmp/x"] {
             let error = opened(&format!("memory:{wrong}")).unwrap_err();
-            assert!(
-                error.contains(wrong) && error.contains("memory:?records=N"),
-                "{error}"
-            );
+            assert!(error.contains(wrong) && error.contains("memory:?records=N"), "{error}");
         }
     }
 
     #[test]
     fn an_unknown_scheme_lists_what_is_known_and_tells_no_password() {
         let error = opened("oracle://scott:tiger@db/x").unwrap_err();
-        assert!(
-            error.contains("oracle") && error.contains("memory:"),
-            "{error}"
-        );
+        assert!(error.contains("oracle") && error.contains("memory:"), "{error}");
         assert!(!error.contains("tiger"), "{error}");
     }
 
     fn mixed(stores: &[&str]) -> Result<String, String> {
         let store = open_mixed(stores, "memory:", &Clock::system());
-        store
-            .map(|store| format!("{store:?}"))
-            .map_err(|error| error.to_string())
+        store.map(|store| format!("{store:?}")).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_kind_can_have_a_store_of_its_own() {
         assert_eq!(mixed(&[]), Ok("Memory(0 records)".into()));
-        assert_eq!(
-            mixed(&["memory:?records=5"]),
-            Ok("Memory(0 records)".into())
-        );
-        assert!(
-            mixed(&["grant=memory:?records=5"])
-                .unwrap()
-                .starts_with("Mixed")
-        );
-        assert!(
-            mixed(&["user=memory:", "memory:"])
-                .unwrap()
-                .starts_with("Mixed")
-        );
+        assert_eq!(mixed(&["memory:?records=5"]), Ok("Memory(0 records)".into()));
+        assert!(mixed(&["grant=memory:?records=5"]).unwrap().starts_with("Mixed"));
+        assert!(mixed(&["user=memory:", "memory:"]).unwrap().starts_with("Mixed"));
     }
 
     #[test]
     fn a_kind_that_is_unknown_or_named_twice_is_refused() {
-        assert!(
-            mixed(&["users=memory:"])
-                .unwrap_err()
-                .contains("user, subject")
-        );
-        assert!(
-            mixed(&["user=memory:", "user=memory:"])
-                .unwrap_err()
-                .contains("for user")
-        );
-        assert!(
-            mixed(&["memory:", "memory:"])
-                .unwrap_err()
-                .contains("for all kinds")
-        );
+        assert!(mixed(&["users=memory:"]).unwrap_err().contains("user, subject"));
+        assert!(mixed(&["user=memory:", "user=memory:"]).unwrap_err().contains("for user"));
+        assert!(mixed(&["memory:", "memory:"]).unwrap_err().contains("for all kinds"));
     }
 }

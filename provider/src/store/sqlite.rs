@@ -109,9 +109,7 @@ impl Store for Sqlite {
         let listing = tokio::task::spawn_blocking(move || {
             readers.with(|db| rows::list(db, &query, &page, now))
         });
-        listing
-            .await
-            .map_err(|error| Unavailable(error.to_string()))?
+        listing.await.map_err(|error| Unavailable(error.to_string()))?
     }
 
     async fn time(&self) -> Result<Option<Timestamp>, Unavailable> {

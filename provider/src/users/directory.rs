@@ -50,12 +50,7 @@ impl Directory {
                 return Err(ListError::Twice(given));
             }
         }
-        Ok(Self {
-            records,
-            passwords,
-            listed,
-            names,
-        })
+        Ok(Self { records, passwords, listed, names })
     }
 
     /// The user of the configuration with this name.
@@ -101,13 +96,7 @@ impl Directory {
                 };
                 Ok(held.filter(same).map_or(Change::Keep(()), |held| {
                     let password = Some(new.clone());
-                    Change::Put(
-                        UserRecord {
-                            password,
-                            ..held.clone()
-                        },
-                        (),
-                    )
+                    Change::Put(UserRecord { password, ..held.clone() }, ())
                 }))
             };
             self.records.change(name.as_str(), put).await
@@ -132,10 +121,7 @@ impl Users for Directory {
         let user = self.user(&name).await?;
         let off = self.is_off(user.as_ref().map(|user| &user.subject)).await?;
         let hash = user.as_ref().and_then(|user| user.hash.as_ref());
-        let right = self
-            .passwords
-            .verify(hash.map(Secret::expose), password)
-            .await?;
+        let right = self.passwords.verify(hash.map(Secret::expose), password).await?;
         let Some(user) = user.filter(|_| right && !off) else {
             return Ok(None);
         };
@@ -153,11 +139,7 @@ impl Users for Directory {
         if record.disabled {
             return Ok(None);
         }
-        if let Some(listed) = self
-            .names
-            .get(subject)
-            .and_then(|name| self.listed.get(name))
-        {
+        if let Some(listed) = self.names.get(subject).and_then(|name| self.listed.get(name)) {
             return Ok(Some(listed.profile.clone()));
         }
         let Some(name) = record.user else {
@@ -173,10 +155,7 @@ impl Users for Directory {
             return Ok(None);
         };
         let user = self.user(&name).await?;
-        Ok(user.map(|user| Account {
-            name: name.to_string(),
-            subject: user.subject,
-        }))
+        Ok(user.map(|user| Account { name: name.to_string(), subject: user.subject }))
     }
 }
 

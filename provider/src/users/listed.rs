@@ -106,11 +106,7 @@ impl Listed {
             email: user.email,
             admin: user.admin,
         };
-        let listed = Self {
-            subject,
-            hash,
-            profile,
-        };
+        let listed = Self { subject, hash, profile };
         Ok((name, listed))
     }
 }

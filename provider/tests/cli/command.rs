@@ -36,10 +36,7 @@ fn a_generated_secret_is_shown_once() {
     assert_eq!(shown.get("secrets"), None);
     assert_eq!(shown.get("client_secret"), None);
     let words = String::from_utf8(run(&folder, &["client", "show", "svc"]).stdout).unwrap();
-    assert!(
-        words.contains("scope: a b") && !words.contains("secret: "),
-        "{words}"
-    );
+    assert!(words.contains("scope: a b") && !words.contains("secret: "), "{words}");
 }
 
 #[test]
@@ -103,22 +100,10 @@ fn a_client_is_described_by_flags() {
 fn what_does_not_hold_together_is_refused_with_the_remedy() {
     let folder = tempdir().unwrap();
     for (arguments, says) in [
-        (
-            &["client", "add", "--public", "--grant", "client_credentials"][..],
-            "give it a secret",
-        ),
-        (
-            &["client", "add", "--public", "--auth", "client_secret_post"],
-            "leave auth out",
-        ),
-        (
-            &["client", "add", "--redirect-uri", "http://web.example/cb"],
-            "web.example",
-        ),
-        (
-            &["client", "add", "--grant", "authorization_code"],
-            "needs a redirect URI",
-        ),
+        (&["client", "add", "--public", "--grant", "client_credentials"][..], "give it a secret"),
+        (&["client", "add", "--public", "--auth", "client_secret_post"], "leave auth out"),
+        (&["client", "add", "--redirect-uri", "http://web.example/cb"], "web.example"),
+        (&["client", "add", "--grant", "authorization_code"], "needs a redirect URI"),
         (&["client", "show", "nobody"], "`client list` shows"),
         (&["client", "delete", "nobody"], "`client list` shows"),
         (&["user", "show", "nobody"], "`user list` shows"),
@@ -149,11 +134,7 @@ fn a_secret_comes_by_standard_input_and_not_by_the_command_line() {
         "grant_type=client_credentials",
     );
     assert_eq!(granted.status, 200, "{granted:?}");
-    let nothing = run_with(
-        &folder,
-        &["client", "rotate-secret", "svc", "--secret-stdin"],
-        "\n",
-    );
+    let nothing = run_with(&folder, &["client", "rotate-secret", "svc", "--secret-stdin"], "\n");
     assert!(refused(&["rotate-secret"], &nothing).contains("no secret"));
 }
 
@@ -161,19 +142,9 @@ fn a_secret_comes_by_standard_input_and_not_by_the_command_line() {
 fn users_are_added_switched_off_and_deleted_while_a_server_runs() {
     let folder = tempdir().unwrap();
     let server = Server::start(&folder, &[]);
-    let app = [
-        "client", "add", "--id", "app", "--public", "--grant", "password",
-    ];
+    let app = ["client", "add", "--id", "app", "--public", "--grant", "password"];
     json(&folder, &app);
-    let add = [
-        "user",
-        "add",
-        "ada",
-        "--password-stdin",
-        "--email",
-        "ada@example.org",
-        "--json",
-    ];
+    let add = ["user", "add", "ada", "--password-stdin", "--email", "ada@example.org", "--json"];
     let output = run_with(&folder, &add, "analytical engine\n");
     assert!(output.status.success(), "{output:?}");
     let sign_in = |password: &str| {
@@ -182,10 +153,7 @@ fn users_are_added_switched_off_and_deleted_while_a_server_runs() {
         server.post("/oauth/token", &[], &form).status
     };
     assert_eq!(sign_in("analytical engine"), 200);
-    assert_eq!(
-        json(&folder, &["user", "list"])[0]["email"],
-        "ada@example.org"
-    );
+    assert_eq!(json(&folder, &["user", "list"])[0]["email"], "ada@example.org");
 
     assert!(run(&folder, &["user", "disable", "ada"]).status.success());
     assert_eq!(sign_in("analytical engine"), 400);
@@ -208,10 +176,7 @@ fn without_a_terminal_a_password_is_generated_and_shown_once() {
     let second = json(&folder, &["user", "add", "bob"]);
     assert!(first["password"].as_str().unwrap().len() >= 20);
     assert_ne!(first["password"], second["password"]);
-    assert_eq!(
-        json(&folder, &["user", "show", "ada"]).get("password"),
-        None
-    );
+    assert_eq!(json(&folder, &["user", "show", "ada"]).get("password"), None);
 }
 
 #[test]
@@ -275,10 +240,7 @@ fn what_lives_in_memory_is_out_of_reach_and_the_remedy_is_said() {
     ] {
         let arguments = [command, &["--store", "memory:"]].concat();
         let line = refusal(&folder, &arguments);
-        assert!(
-            line.contains("[[user]]") && line.contains("--store"),
-            "{line}"
-        );
+        assert!(line.contains("[[user]]") && line.contains("--store"), "{line}");
     }
     let user = ["user", "list", "--store", "user=memory:"];
     assert!(refusal(&folder, &user).contains("kind user"));
@@ -298,10 +260,7 @@ fn doctor_says_what_to_do() {
     let address = server.address().to_string();
     let findings = json(&folder, &["doctor", "--listen", &address]);
     let checks: Vec<_> = findings.as_array().unwrap().iter().collect();
-    assert!(
-        checks.iter().all(|finding| finding["ok"] == true),
-        "{findings}"
-    );
+    assert!(checks.iter().all(|finding| finding["ok"] == true), "{findings}");
     assert_eq!(checks.len(), 6);
 
     std::fs::write(folder.path().join("data/master.key"), "x").unwrap();

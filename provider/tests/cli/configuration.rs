@@ -42,10 +42,7 @@ fn a_mistake_in_the_file_is_told_with_line_key_value_and_remedy() {
             "tls = \"always\"",
             "c.toml:1: tls: \"always\" is no way to speak TLS; write adhoc, or name files by tls_cert and tls_key",
         ),
-        (
-            "tls_cert = \"x.pem\"",
-            "tls_cert and tls_key need one another; give both, or neither",
-        ),
+        ("tls_cert = \"x.pem\"", "tls_cert and tls_key need one another; give both, or neither"),
         (
             "[lifetimes]\ncode = \"2min\"",
             "lifetimes.code must be at most 60s, for a code that lives long is found in logs",
@@ -76,10 +73,7 @@ fn an_unknown_key_is_told_with_those_that_there_are() {
         "{line}"
     );
     let line = refusal_of("[[client]]\nid = \"a\"\nredirect_uri = \"x\"");
-    assert!(
-        line.contains("c.toml:3") && line.contains("`redirect_uris`"),
-        "{line}"
-    );
+    assert!(line.contains("c.toml:3") && line.contains("`redirect_uris`"), "{line}");
     assert!(refusal_of("listen = ").starts_with("c.toml:1: "));
 }
 
@@ -103,10 +97,7 @@ fn no_secret_of_the_file_is_told() {
 #[test]
 fn a_file_that_is_not_there_is_named() {
     let line = refusal(&tempdir().unwrap(), &["serve", "--config", "none.toml"]);
-    assert!(
-        line.contains("none.toml") && line.contains("--config"),
-        "{line}"
-    );
+    assert!(line.contains("none.toml") && line.contains("--config"), "{line}");
 }
 
 #[test]
@@ -128,16 +119,8 @@ fn a_mistake_in_the_environment_is_told_with_its_variable() {
             "code",
             "COUNTERSIGN_LIFETIME in the environment: \"code\" is no lifetime",
         ),
-        (
-            "COUNTERSIGN_TLS",
-            "yes",
-            "COUNTERSIGN_TLS in the environment: \"yes\" is no way",
-        ),
-        (
-            "COUNTERSIGN_DEMO",
-            "maybe",
-            "COUNTERSIGN_DEMO in the environment",
-        ),
+        ("COUNTERSIGN_TLS", "yes", "COUNTERSIGN_TLS in the environment: \"yes\" is no way"),
+        ("COUNTERSIGN_DEMO", "maybe", "COUNTERSIGN_DEMO in the environment"),
     ] {
         let arguments = ["serve"];
         let output = command(&folder, &arguments).env(name, value).output();
@@ -151,14 +134,7 @@ fn flags_go_before_the_environment_and_that_before_the_file() {
     let text = "issuer = \"http://localhost:1/file\"\ndata = \"file\"\nstore = \"memory:\"";
     let folder = with_file(text);
     let start = |flags: &[&str], variable: Option<&str>| {
-        let arguments = [
-            "serve",
-            "--json",
-            "--listen",
-            "127.0.0.1:0",
-            "--config",
-            "c.toml",
-        ];
+        let arguments = ["serve", "--json", "--listen", "127.0.0.1:0", "--config", "c.toml"];
         let arguments = [&arguments, flags].concat();
         let mut command = command(&folder, &arguments);
         command.envs(variable.map(|value| ("COUNTERSIGN_ISSUER", value)));
@@ -218,15 +194,10 @@ fn seed_an_endpoint_is_mounted_elsewhere_or_switched_off() {
     let text = "store = \"memory:\"\n[paths]\ntoken = \"/login\"\nintrospect = false";
     let folder = with_file(text);
     let server = Server::start(&folder, &["--config", "c.toml"]);
-    assert_eq!(
-        server.post("/login", &[], "grant_type=password").status,
-        401
-    );
+    assert_eq!(server.post("/login", &[], "grant_type=password").status, 401);
     assert_eq!(server.post("/oauth/token", &[], "").status, 404);
     assert_eq!(server.post("/oauth/introspect", &[], "").status, 404);
-    let metadata = server
-        .get("/.well-known/oauth-authorization-server", &[])
-        .json();
+    let metadata = server.get("/.well-known/oauth-authorization-server", &[]).json();
     let login = format!("{}/login", server.issuer());
     assert_eq!(metadata["token_endpoint"], login);
     assert!(metadata.get("introspection_endpoint").is_none());
@@ -240,37 +211,17 @@ fn what_is_on_offer_can_be_set() {
     let folder = tempdir().unwrap();
     let server = Server::start(
         &folder,
-        &[
-            "--grant-types",
-            "client_credentials",
-            "--lifetime",
-            "client_credentials=2min",
-        ],
+        &["--grant-types", "client_credentials", "--lifetime", "client_credentials=2min"],
     );
     json(&folder, &["client", "add", "--id", "svc"]);
-    let metadata = server
-        .get("/.well-known/oauth-authorization-server", &[])
-        .json();
-    assert_eq!(
-        metadata["grant_types_supported"],
-        json!(["client_credentials"])
-    );
+    let metadata = server.get("/.well-known/oauth-authorization-server", &[]).json();
+    assert_eq!(metadata["grant_types_supported"], json!(["client_credentials"]));
     let secret = json(&folder, &["client", "rotate-secret", "svc"])["client_secret"].clone();
     let secret = secret.as_str().unwrap();
     let form = format!("grant_type=client_credentials&client_id=svc&client_secret={secret}");
     let refused = server.post("/oauth/token", &[], &form);
     assert_eq!(refused.status, 401, "it is registered for the header");
-    json(
-        &folder,
-        &[
-            "client",
-            "add",
-            "--id",
-            "post",
-            "--auth",
-            "client_secret_post",
-        ],
-    );
+    json(&folder, &["client", "add", "--id", "post", "--auth", "client_secret_post"]);
     let secret = json(&folder, &["client", "rotate-secret", "post"])["client_secret"].clone();
     let secret = secret.as_str().unwrap();
     let form = format!("grant_type=client_credentials&client_id=post&client_secret={secret}");

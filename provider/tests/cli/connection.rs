@@ -35,9 +35,7 @@ fn a_head_that_does_not_end_is_cut_off() {
     let mut first = connect(&server);
     first.write_all(b"GET /livez HTTP/1.1\r\nhost:").unwrap();
     let mut later = connect(&server);
-    later
-        .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
-        .unwrap();
+    later.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
     let mut answer = [0; 1024];
     assert!(later.read(&mut answer).unwrap() > 0);
     std::thread::sleep(Duration::from_secs(1));
@@ -56,9 +54,7 @@ fn a_connection_may_rest_between_requests() {
     let server = Server::start(&folder, &["--store", "memory:"]);
     let mut stream = connect(&server);
     for pause in [11, 0] {
-        stream
-            .write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
         let mut answer = [0; 1024];
         let read = stream.read(&mut answer).unwrap();
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"));
@@ -84,9 +80,7 @@ fn http_2_has_its_bounds() {
     let server = Server::start(&folder, &["--store", "memory:"]);
     let mut stream = connect(&server);
     let empty_settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
-    stream
-        .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
-        .unwrap();
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     stream.write_all(&empty_settings).unwrap();
     let mut head = [0; 9];
     stream.read_exact(&mut head).unwrap();
@@ -140,11 +134,7 @@ fn plain_http_where_tls_is_spoken_is_redirected_or_refused() {
     let there = format!("{}/oauth/authorize?x=1", server.issuer());
     assert_eq!(page.header("location"), Some(there.as_str()));
     assert_eq!(server.get("/readyz", &[]).status, 403);
-    let program = server.post(
-        "/oauth/token",
-        &["accept: text/html"],
-        "grant_type=password",
-    );
+    let program = server.post("/oauth/token", &["accept: text/html"], "grant_type=password");
     assert_eq!(program.status, 403);
     assert_eq!(program.header("location"), None);
 }
@@ -152,11 +142,7 @@ fn plain_http_where_tls_is_spoken_is_redirected_or_refused() {
 /// Writes a new certificate for `localhost`, and its key; the certificate.
 fn certify(folder: &TempDir) -> String {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    fs::write(
-        folder.path().join("key.pem"),
-        made.signing_key.serialize_pem(),
-    )
-    .unwrap();
+    fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem()).unwrap();
     fs::write(folder.path().join("cert.pem"), made.cert.pem()).unwrap();
     made.cert.pem()
 }
@@ -166,14 +152,7 @@ fn certify(folder: &TempDir) -> String {
 async fn a_certificate_is_read_again() {
     let folder = tempdir().unwrap();
     let first = certify(&folder);
-    let files = [
-        "--tls-cert",
-        "cert.pem",
-        "--tls-key",
-        "key.pem",
-        "--store",
-        "memory:",
-    ];
+    let files = ["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--store", "memory:"];
     let server = Server::start(&folder, &files);
     let url = format!("https://localhost:{}/livez", server.address().port());
     let trusts = async |pem: &str| client(&server, Some(pem)).get(&url).send().await.is_ok();
@@ -196,15 +175,8 @@ async fn a_certificate_is_read_again() {
 fn a_certificate_that_is_none_is_refused() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("cert.pem"), "nonsense").unwrap();
-    let arguments = [
-        "serve",
-        "--listen",
-        "127.0.0.1:0",
-        "--tls-cert",
-        "cert.pem",
-        "--tls-key",
-        "key.pem",
-    ];
+    let arguments =
+        ["serve", "--listen", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"];
     let line = super::process::refusal(&folder, &arguments);
     assert!(
         line.contains("cert.pem") && line.contains("key.pem") && line.contains("PEM"),

@@ -37,18 +37,13 @@ fn the_last_line_says_which_page_to_open_and_which_credentials_to_use() {
         .spawn()
         .unwrap();
     let stdout = std::io::BufReader::new(child.stdout.take().unwrap());
-    let lines: Vec<_> = std::io::BufRead::lines(stdout)
-        .take(3)
-        .map(Result::unwrap)
-        .collect();
+    let lines: Vec<_> = std::io::BufRead::lines(stdout).take(3).map(Result::unwrap).collect();
     child.kill().unwrap();
     child.wait().unwrap();
     let last = &lines[2];
     assert!(last.starts_with("Open http://127.0.0.1:"), "{lines:?}");
     assert!(
-        last.ends_with(&format!(
-            "/ and sign in as demo with the password {password}"
-        )),
+        last.ends_with(&format!("/ and sign in as demo with the password {password}")),
         "{lines:?}"
     );
 }
@@ -63,10 +58,7 @@ fn the_credentials_open_the_guarded_api() {
     let password = encoded(demo["user"]["password"].as_str().unwrap());
     let form = format!("grant_type=password&client_id=demo&username=demo&password={password}");
     let tokens = server.post("/oauth/token", &[], &form).json();
-    let bearer = format!(
-        "authorization: Bearer {}",
-        tokens["access_token"].as_str().unwrap()
-    );
+    let bearer = format!("authorization: Bearer {}", tokens["access_token"].as_str().unwrap());
     let me = server.get("/api/me", &[&bearer]).json();
     assert_eq!(me["subject"], "demo");
     assert_eq!(me["client"], "demo");
@@ -78,13 +70,9 @@ fn the_credentials_open_the_guarded_api() {
         format!("demo-service:{secret}"),
     );
     let basic = format!("authorization: Basic {basic}");
-    let tokens = server
-        .post("/oauth/token", &[&basic], "grant_type=client_credentials")
-        .json();
+    let tokens = server.post("/oauth/token", &[&basic], "grant_type=client_credentials").json();
     let token = tokens["access_token"].as_str().unwrap();
-    let seen = server
-        .post("/oauth/introspect", &[&basic], &format!("token={token}"))
-        .json();
+    let seen = server.post("/oauth/introspect", &[&basic], &format!("token={token}")).json();
     assert_eq!(seen["active"], true);
     assert_eq!(seen["client_id"], "demo-service");
 }
@@ -102,19 +90,13 @@ fn the_page_says_how_to_sign_in_and_tells_no_secret() {
     }
     assert_eq!(page.header("x-frame-options"), Some("DENY"));
     let policy = page.header("content-security-policy").unwrap();
-    assert!(
-        policy.starts_with("default-src 'none'; style-src 'sha256-"),
-        "{policy}"
-    );
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
 
     let port = server.address().port();
     let localhost = format!("host: localhost:{port}");
     let elsewhere = server.get("/", &[&localhost]);
     assert_eq!(elsewhere.status, 303);
-    assert_eq!(
-        elsewhere.header("location").unwrap(),
-        format!("{}/", server.issuer())
-    );
+    assert_eq!(elsewhere.header("location").unwrap(), format!("{}/", server.issuer()));
     let evil = server.get("/", &["host: evil.example"]);
     assert_eq!(evil.status, 200);
     assert!(!evil.body.contains("evil.example"));
@@ -140,8 +122,5 @@ fn secrets_that_others_can_read_are_refused() {
     let file = folder.path().join("data/demo.json");
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let line = refusal(&folder, &["serve", "--demo", "--listen", "127.0.0.1:0"]);
-    assert!(
-        line.contains("demo.json") && line.contains("chmod 600"),
-        "{line}"
-    );
+    assert!(line.contains("demo.json") && line.contains("chmod 600"), "{line}");
 }

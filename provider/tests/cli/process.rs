@@ -15,21 +15,14 @@ use tempfile::TempDir;
 /// The command, in a folder, with nothing of this test's own environment.
 pub(super) fn command(folder: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
-    command
-        .args(arguments)
-        .current_dir(folder.path())
-        .env_clear()
-        .stdin(Stdio::null());
+    command.args(arguments).current_dir(folder.path()).env_clear().stdin(Stdio::null());
     command
 }
 
 /// Runs the command to its end, which one that must be refused reaches soon.
 pub(super) fn run(folder: &TempDir, arguments: &[&str]) -> Output {
-    let child = command(folder, arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let child =
+        command(folder, arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = Pid::from_child(&child);
     let (done, over) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
@@ -98,11 +91,7 @@ impl Server {
 
     /// The same with a command of one's own that prints JSON.
     pub(super) fn spawn(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
@@ -111,11 +100,7 @@ impl Server {
             let output = child.wait_with_output().unwrap();
             panic!("{line:?}: {}", String::from_utf8_lossy(&output.stderr));
         };
-        Self {
-            child,
-            said,
-            _stdout: stdout,
-        }
+        Self { child, said, _stdout: stdout }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -196,15 +181,9 @@ impl Answer {
 /// One request on a connection of its own.
 pub(super) fn ask(address: SocketAddr, line: &str, headers: &[&str], body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(20)))
-        .unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let host = headers.iter().any(|header| header.starts_with("host:"));
-    let host = if host {
-        String::new()
-    } else {
-        format!("host: {address}\r\n")
-    };
+    let host = if host { String::new() } else { format!("host: {address}\r\n") };
     let mut request = format!("{line}\r\n{host}connection: close\r\n");
     for header in headers {
         write!(request, "{header}\r\n").unwrap();

@@ -34,10 +34,7 @@ fn a_port_in_use_is_refused() {
     let server = Server::start(&folder, &["--store", "memory:"]);
     let address = server.address().to_string();
     let line = refusal(&folder, &["serve", "--listen", &address]);
-    assert!(
-        line.contains(&address) && line.contains("--listen"),
-        "{line}"
-    );
+    assert!(line.contains(&address) && line.contains("--listen"), "{line}");
     assert!(!folder.path().join("data").exists());
 }
 
@@ -46,10 +43,7 @@ fn a_data_folder_that_cannot_be_used_is_refused() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for data in ["file", "file/below", "/proc/none"] {
-        let line = refusal(
-            &folder,
-            &["serve", "--listen", "127.0.0.1:0", "--data", data],
-        );
+        let line = refusal(&folder, &["serve", "--listen", "127.0.0.1:0", "--data", data]);
         assert!(line.contains(data) && line.contains("--data"), "{line}");
     }
 }
@@ -65,10 +59,7 @@ fn a_lost_or_wrong_master_key_is_refused() {
     fs::remove_file(&key).unwrap();
     let line = refusal(&folder, &serve);
     assert!(line.contains("data/master.key is missing"), "{line}");
-    assert!(
-        line.contains("restore the file") && line.contains("countersign key reset"),
-        "{line}"
-    );
+    assert!(line.contains("restore the file") && line.contains("countersign key reset"), "{line}");
     assert!(!key.exists(), "none is made while there is a ring");
 
     fs::write(&key, "A".repeat(43)).unwrap();
@@ -89,13 +80,7 @@ fn listening_for_others_needs_an_issuer_by_https() {
     let folder = tempdir().unwrap();
     let line = refusal(&folder, &["serve", "--listen", "0.0.0.0:0"]);
     assert!(line.contains("--issuer https://"), "{line}");
-    let plain = [
-        "serve",
-        "--listen",
-        "0.0.0.0:0",
-        "--issuer",
-        "http://id.example",
-    ];
+    let plain = ["serve", "--listen", "0.0.0.0:0", "--issuer", "http://id.example"];
     assert!(refusal(&folder, &plain).contains("--tls-cert"));
     let proxied = ["--listen", "127.0.0.1:0", "--issuer", "https://id.example"];
     let server = Server::spawn(command(
@@ -146,11 +131,7 @@ fn nothing_else_stands_on_the_port() {
         let answer = server.get(path, &[]);
         assert_eq!(answer.status, 404, "{path}");
         assert_eq!(answer.header("x-frame-options"), Some("DENY"), "{path}");
-        assert_eq!(
-            answer.header("x-content-type-options"),
-            Some("nosniff"),
-            "{path}"
-        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
     }
     for path in ["/readyz", "/oauth/authorize", "/oauth/token"] {
         let answer = ask(server.address(), &format!("TRACE {path} HTTP/1.1"), &[], "");
@@ -163,12 +144,7 @@ fn nothing_else_stands_on_the_port() {
 fn sigterm_ends_it_gracefully() {
     let folder = tempdir().unwrap();
     let mut server = Server::start(&folder, &["--drain", "2s"]);
-    json(
-        &folder,
-        &[
-            "client", "add", "--id", "app", "--public", "--grant", "password",
-        ],
-    );
+    json(&folder, &["client", "add", "--id", "app", "--public", "--grant", "password"]);
     let mut slow = TcpStream::connect(server.address()).unwrap();
     let body = "grant_type=password&client_id=app&username=nobody&password=wrong";
     let head = format!(
@@ -181,10 +157,7 @@ fn sigterm_ends_it_gracefully() {
     server.signal(Signal::TERM);
     std::thread::sleep(Duration::from_millis(500));
     let ready = server.get("/readyz", &[]);
-    assert_eq!(
-        (ready.status, ready.json()["why"].as_str()),
-        (503, Some("leaving"))
-    );
+    assert_eq!((ready.status, ready.json()["why"].as_str()), (503, Some("leaving")));
     assert_eq!(server.get("/livez", &[]).status, 200);
     // The listener is closed by now, and the request that was begun before is not.
     std::thread::sleep(Duration::from_millis(2500));
@@ -213,48 +186,24 @@ fn a_person_who_interrupts_it_does_not_wait() {
 fn two_processes_serve_from_one_file() {
     let folder = tempdir().unwrap();
     let issuer = ["--issuer", "http://localhost:1"];
-    let (one, other) = (
-        Server::start(&folder, &issuer),
-        Server::start(&folder, &issuer),
-    );
+    let (one, other) = (Server::start(&folder, &issuer), Server::start(&folder, &issuer));
     let secret = json(
         &folder,
-        &[
-            "client",
-            "add",
-            "--id",
-            "svc",
-            "--auth",
-            "client_secret_post",
-            "--introspect",
-        ],
+        &["client", "add", "--id", "svc", "--auth", "client_secret_post", "--introspect"],
     );
     let secret = secret["client_secret"].as_str().unwrap();
     let me = format!("client_id=svc&client_secret={secret}");
     let form = format!("grant_type=client_credentials&{me}");
     let token = one.post("/oauth/token", &[], &form).json()["access_token"].clone();
     let form = format!("token={}&{me}", token.as_str().unwrap());
-    assert_eq!(
-        other.post("/oauth/introspect", &[], &form).json()["active"],
-        true
-    );
+    assert_eq!(other.post("/oauth/introspect", &[], &form).json()["active"], true);
 }
 
 /// Records bear a name that is not the issuer's, so that they are found again under another address.
 #[test]
 fn clients_outlive_a_change_of_address() {
     let folder = tempdir().unwrap();
-    json(
-        &folder,
-        &[
-            "client",
-            "add",
-            "--id",
-            "svc",
-            "--auth",
-            "client_secret_post",
-        ],
-    );
+    json(&folder, &["client", "add", "--id", "svc", "--auth", "client_secret_post"]);
     let secret = json(&folder, &["client", "rotate-secret", "svc"]);
     let secret = secret["client_secret"].as_str().unwrap();
     let form = format!("grant_type=client_credentials&client_id=svc&client_secret={secret}");
@@ -262,44 +211,23 @@ fn clients_outlive_a_change_of_address() {
         let server = Server::start(&folder, &[]);
         assert_eq!(server.post("/oauth/token", &[], &form).status, 200);
     }
-    let apart = Server::start(
-        &folder,
-        &["--realm", "other", "--master-key-file", "other.key"],
-    );
+    let apart = Server::start(&folder, &["--realm", "other", "--master-key-file", "other.key"]);
     assert_eq!(apart.post("/oauth/token", &[], &form).status, 401);
 }
 
 #[test]
 fn the_log_names_each_request_and_no_query() {
     let folder = tempdir().unwrap();
-    let log = [
-        "--store",
-        "memory:",
-        "--log",
-        "debug",
-        "--log-format",
-        "json",
-    ];
+    let log = ["--store", "memory:", "--log", "debug", "--log-format", "json"];
     let server = Server::start(&folder, &log);
-    let answer = server.get(
-        "/oauth/authorize?client_id=s3cret",
-        &["x-request-id: forged"],
-    );
+    let answer = server.get("/oauth/authorize?client_id=s3cret", &["x-request-id: forged"]);
     let id = answer.header("x-request-id").unwrap().to_owned();
     assert_ne!(id, "forged");
-    assert_ne!(
-        server.get("/livez", &[]).header("x-request-id"),
-        Some(id.as_str())
-    );
+    assert_ne!(server.get("/livez", &[]).header("x-request-id"), Some(id.as_str()));
     let log = server.stop();
     assert!(!log.contains("s3cret") && !log.contains("forged"), "{log}");
-    let lines = log
-        .lines()
-        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let line = lines
-        .into_iter()
-        .find(|line| line["path"] == "/oauth/authorize")
-        .unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let line = lines.into_iter().find(|line| line["path"] == "/oauth/authorize").unwrap();
     assert_eq!(line["span"]["id"], id.as_str());
     assert_eq!(line["method"], "GET");
     assert_eq!(line["status"], answer.status);
@@ -311,9 +239,7 @@ fn an_issuer_with_a_path_is_served_below_it() {
     let folder = tempdir().unwrap();
     let issuer = "http://localhost:1/auth";
     let server = Server::start(&folder, &["--store", "memory:", "--issuer", issuer]);
-    let metadata = server
-        .get("/.well-known/oauth-authorization-server/auth", &[])
-        .json();
+    let metadata = server.get("/.well-known/oauth-authorization-server/auth", &[]).json();
     assert_eq!(metadata["issuer"], issuer);
     assert_eq!(server.get("/auth/readyz", &[]).status, 200);
     assert_eq!(server.get("/readyz", &[]).status, 200);

@@ -47,12 +47,7 @@ impl Faulty {
             _ => Memory::new(clock.clone()),
         };
         let tags = Mutex::default();
-        Self {
-            inner,
-            clock,
-            fault,
-            tags,
-        }
+        Self { inner, clock, fault, tags }
     }
 
     fn key(&self, key: &Key) -> Key {
@@ -113,10 +108,7 @@ impl Store for Faulty {
         let key = &self.key(key);
         let held = self.get(key).await.unwrap().map(|held| held.version);
         let tags = record.tags.iter().cloned();
-        self.tags
-            .lock()
-            .unwrap()
-            .extend(tags.map(|tag| (key.clone(), tag)));
+        self.tags.lock().unwrap().extend(tags.map(|tag| (key.clone(), tag)));
         match self.fault {
             Fault::SelectThenUpdate => return self.select_then_update(key, expected, record).await,
             Fault::OwnWriteIsAConflict if held == Some(record.version) => {
@@ -176,10 +168,7 @@ async fn breaks(fault: Fault, promises: &[&str]) {
     let broken = check(fault).await.unwrap_err().0;
     for promise in promises {
         let named = broken.iter().any(|broken| broken.starts_with(promise));
-        assert!(
-            named,
-            "{fault:?} does not break {promise:?} but {broken:#?}"
-        );
+        assert!(named, "{fault:?} does not break {promise:?} but {broken:#?}");
     }
 }
 
@@ -192,11 +181,7 @@ async fn without_a_fault_the_wrapper_keeps_the_contract() {
 async fn select_then_update_is_caught() {
     breaks(
         Fault::SelectThenUpdate,
-        &[
-            "of many creates one wins",
-            "of many updates one wins",
-            "no update is lost",
-        ],
+        &["of many creates one wins", "of many updates one wins", "no update is lost"],
     )
     .await;
 }
@@ -209,21 +194,14 @@ async fn select_then_update_is_caught_on_one_thread() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_swallowed_error_is_caught() {
-    breaks(
-        Fault::SwallowedError,
-        &["odd ids are kept apart and come back"],
-    )
-    .await;
+    breaks(Fault::SwallowedError, &["odd ids are kept apart and come back"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_swallowed_conflict_is_caught() {
     breaks(
         Fault::SwallowedConflict,
-        &[
-            "a create succeeds only on a free key",
-            "an update succeeds only on the expected",
-        ],
+        &["a create succeeds only on a free key", "an update succeeds only on the expected"],
     )
     .await;
 }
@@ -232,10 +210,7 @@ async fn a_swallowed_conflict_is_caught() {
 async fn a_missing_expiry_is_caught() {
     breaks(
         Fault::NoExpiry,
-        &[
-            "a record is gone from its expiry on",
-            "an expired record is not listed",
-        ],
+        &["a record is gone from its expiry on", "an expired record is not listed"],
     )
     .await;
 }
@@ -244,10 +219,7 @@ async fn a_missing_expiry_is_caught() {
 async fn an_own_write_taken_for_a_conflict_is_caught() {
     breaks(
         Fault::OwnWriteIsAConflict,
-        &[
-            "the same put twice is one",
-            "the same put from many sides is done for all",
-        ],
+        &["the same put twice is one", "the same put from many sides is done for all"],
     )
     .await;
 }
@@ -262,30 +234,19 @@ async fn an_expired_record_that_blocks_a_create_is_caught() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_lost_tag_is_caught() {
-    breaks(
-        Fault::LostTag,
-        &["records are listed by tag", "tags are replaced"],
-    )
-    .await;
+    breaks(Fault::LostTag, &["records are listed by tag", "tags are replaced"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_tag_that_outlives_its_record_is_caught() {
-    breaks(
-        Fault::StaleTag,
-        &["tags are replaced", "a deleted record is not listed"],
-    )
-    .await;
+    breaks(Fault::StaleTag, &["tags are replaced", "a deleted record is not listed"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_delete_of_whatever_is_there_is_caught() {
     breaks(
         Fault::DeleteOfAnyVersion,
-        &[
-            "a delete removes the expected version",
-            "of updates and deletes of one version",
-        ],
+        &["a delete removes the expected version", "of updates and deletes of one version"],
     )
     .await;
 }
@@ -338,8 +299,7 @@ impl Store for Early {
         expected: Option<Version>,
         record: Record,
     ) -> Result<(), PutError> {
-        self.commit(Some((key.clone(), expected, Some(record))))
-            .await;
+        self.commit(Some((key.clone(), expected, Some(record)))).await;
         Ok(())
     }
 
@@ -368,16 +328,10 @@ async fn an_acknowledgement_before_the_commit_is_caught() {
     let open = async |clock: Clock| {
         let disk = disk.get_or_init(|| Arc::new(Memory::new(clock)));
         let behind = tokio::sync::Mutex::default();
-        Arc::new(Early {
-            disk: Arc::clone(disk),
-            behind,
-        }) as Arc<dyn Store>
+        Arc::new(Early { disk: Arc::clone(disk), behind }) as Arc<dyn Store>
     };
     let broken = contract::check_durable(open).await.unwrap_err().0;
-    assert!(
-        broken[0].starts_with("what was acknowledged is there"),
-        "{broken:#?}"
-    );
+    assert!(broken[0].starts_with("what was acknowledged is there"), "{broken:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

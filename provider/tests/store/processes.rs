@@ -28,11 +28,7 @@ const NAME: &str = "COUNTERSIGN_TEST_WRITER";
 const SAYING: &str = "a_writer_says_what_it_tries_and_what_was_acknowledged";
 
 fn key(id: &str) -> Key {
-    Key {
-        issuer: "https://id.example".into(),
-        kind: Kind::Grant,
-        id: id.into(),
-    }
+    Key { issuer: "https://id.example".into(), kind: Kind::Grant, id: id.into() }
 }
 
 /// Of a version that no other process draws.
@@ -51,10 +47,7 @@ fn record() -> Record {
 
 /// Says it in one piece, past what captures a test's output.
 fn say(line: &str) {
-    io::stdout()
-        .lock()
-        .write_all(format!("\n{line}\n").as_bytes())
-        .unwrap();
+    io::stdout().lock().write_all(format!("\n{line}\n").as_bytes()).unwrap();
 }
 
 /// How often to write and where, as the starting test tells; else a little, in a folder of its own.
@@ -79,11 +72,7 @@ async fn a_writer_says_what_it_tries_and_what_was_acknowledged() {
     let store = open(&url, Clock::system()).unwrap();
     let mut tasks = JoinSet::new();
     for task in 0..16 {
-        tasks.spawn(renew(
-            Arc::clone(&store),
-            format!("line-{name}-{task}"),
-            rounds,
-        ));
+        tasks.spawn(renew(Arc::clone(&store), format!("line-{name}-{task}"), rounds));
     }
     tasks.spawn(redeem(store, rounds));
     tasks.join_all().await;
@@ -97,10 +86,7 @@ async fn renew(store: Arc<dyn Store>, id: String, rounds: usize) {
         let next = record();
         say(&format!("try {id} {}", next.version));
         while let Err(error) = store.put(&key, expected, next.clone()).await {
-            assert!(
-                !matches!(error, PutError::Conflict),
-                "nobody else writes {id}"
-            );
+            assert!(!matches!(error, PutError::Conflict), "nobody else writes {id}");
         }
         say(&format!("did {id} {}", next.version));
         expected = Some(next.version);
@@ -178,10 +164,7 @@ async fn a_kill_of_two_processes_on_one_file_loses_nothing_that_was_acknowledged
         let store = open(&url, Clock::system()).unwrap();
         for said in said {
             let acknowledged = said.iter().filter(|[verb, ..]| verb == "did").count();
-            assert!(
-                acknowledged > 20,
-                "only {acknowledged} writes in round {round}"
-            );
+            assert!(acknowledged > 20, "only {acknowledged} writes in round {round}");
             codes_are_won_once(&*store, &said, &mut codes).await;
             lines_are_kept(&*store, &said).await;
         }
@@ -194,10 +177,7 @@ async fn codes_are_won_once(store: &dyn Store, said: &[[String; 3]], codes: &mut
     for [_, id, version] in said.iter().filter(|[verb, ..]| verb == "won") {
         assert!(codes.insert(id.clone()), "{id} was won twice");
         let held = store.get(&key(id)).await.unwrap();
-        assert_eq!(
-            held.map(|held| held.version.to_string()).as_ref(),
-            Some(version)
-        );
+        assert_eq!(held.map(|held| held.version.to_string()).as_ref(), Some(version));
     }
 }
 
@@ -213,27 +193,17 @@ async fn lines_are_kept(store: &dyn Store, said: &[[String; 3]]) {
     }
     for (id, versions) in possible {
         let held = store.get(&key(id)).await.unwrap();
-        let held = held
-            .map(|held| held.version.to_string())
-            .unwrap_or_default();
-        assert!(
-            versions.contains(&held.as_str()),
-            "{id} holds {held}, not one of {versions:?}"
-        );
+        let held = held.map(|held| held.version.to_string()).unwrap_or_default();
+        assert!(versions.contains(&held.as_str()), "{id} holds {held}, not one of {versions:?}");
     }
 }
 
 fn is_whole(path: &Path) {
     let db = rusqlite::Connection::open(path).unwrap();
-    let check: String = db
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(check, "ok");
     let count = |what: &str| -> i64 {
-        db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| {
-            row.get(0)
-        })
-        .unwrap()
+        db.query_row(&format!("SELECT count(*) FROM {what}"), [], |row| row.get(0)).unwrap()
     };
     assert_eq!(count("tag"), 2 * count("record"));
     assert_eq!(count("tag JOIN record USING (record)"), count("tag"));
@@ -295,20 +265,12 @@ fn unsynced_acknowledgements(url: &str) -> (usize, Vec<String>) {
         .args(["-f", "-s", "256", "-e", "trace=fsync,fdatasync,write", "-o"])
         .arg(trace.path())
         .arg(env::current_exe().unwrap())
-        .args([
-            "--exact",
-            &format!("store::processes::{SAYING}"),
-            "--nocapture",
-        ])
+        .args(["--exact", &format!("store::processes::{SAYING}"), "--nocapture"])
         .env(URL, url)
         .env(ROUNDS, "5")
         .stdout(Stdio::null())
         .status();
-    assert!(
-        traced
-            .expect("strace runs; tests/install installs it")
-            .success()
-    );
+    assert!(traced.expect("strace runs; tests/install installs it").success());
     let trace = std::fs::read_to_string(trace.path()).unwrap();
     let (mut asked, mut syncing) = (HashSet::new(), HashSet::new());
     let (mut acknowledged, mut unsynced) = (0, Vec::new());
@@ -320,9 +282,7 @@ fn unsynced_acknowledgements(url: &str) -> (usize, Vec<String>) {
             asked.retain(|what| !syncing.contains(what));
         }
         // The line as it was written, its two line ends escaped.
-        let said = line
-            .split_once("write(1, \"\\n")
-            .map_or("", |(_, said)| said);
+        let said = line.split_once("write(1, \"\\n").map_or("", |(_, said)| said);
         let said = said.split_once("\\n").map_or("", |(said, _)| said);
         match said.split_once(' ') {
             Some(("try", what)) => drop(asked.insert(what)),
@@ -351,9 +311,5 @@ fn an_acknowledgement_without_a_sync_is_seen() {
     let url = url_in(&folder) + "?synchronous=normal";
     let (acknowledged, unsynced) = unsynced_acknowledgements(&url);
     assert_eq!(acknowledged, 80);
-    assert!(
-        unsynced.len() > 40,
-        "of 80 only {} were not synced",
-        unsynced.len()
-    );
+    assert!(unsynced.len() > 40, "of 80 only {} were not synced", unsynced.len());
 }

@@ -51,18 +51,12 @@ impl Place {
 
     fn count(&self, what: &str) -> i64 {
         let count = format!("SELECT count(*) FROM {what}");
-        self.stranger()
-            .query_row(&count, [], |row| row.get(0))
-            .unwrap()
+        self.stranger().query_row(&count, [], |row| row.get(0)).unwrap()
     }
 }
 
 fn key(id: &str) -> Key {
-    Key {
-        issuer: "https://id.example".into(),
-        kind: Kind::Grant,
-        id: id.into(),
-    }
+    Key { issuer: "https://id.example".into(), kind: Kind::Grant, id: id.into() }
 }
 
 fn record(version: u8) -> Record {
@@ -89,25 +83,17 @@ async fn while_a_stranger_holds_the_write_lock_nothing_is_written_and_all_is_rea
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
 
     let (from, a) = (Instant::now(), key("a"));
-    let (put, delete) = tokio::join!(
-        store.put(&a, Some(record(1).version), record(2)),
-        store.delete(&a, None),
-    );
+    let (put, delete) =
+        tokio::join!(store.put(&a, Some(record(1).version), record(2)), store.delete(&a, None),);
     is_in_time(from);
     assert!(matches!(put, Err(PutError::NotApplied(_))), "{put:?}");
     delete.unwrap_err();
     let from = Instant::now();
     assert_eq!(store.get(&key("a")).await.unwrap(), Some(record(1)));
-    assert!(
-        from.elapsed() < Duration::from_millis(200),
-        "a read waited {:?}",
-        from.elapsed()
-    );
+    assert!(from.elapsed() < Duration::from_millis(200), "a read waited {:?}", from.elapsed());
 
     stranger.execute_batch("COMMIT").unwrap();
-    let again = store
-        .put(&key("a"), Some(record(1).version), record(2))
-        .await;
+    let again = store.put(&key("a"), Some(record(1).version), record(2)).await;
     again.unwrap();
     assert_eq!(store.get(&key("a")).await.unwrap(), Some(record(2)));
 }
@@ -119,10 +105,7 @@ async fn what_was_said_to_be_not_applied_is_not_applied_later() {
     let stranger = place.stranger();
     stranger.execute_batch("BEGIN IMMEDIATE").unwrap();
     let refused = store.put(&key("a"), None, record(1)).await;
-    assert!(
-        matches!(refused, Err(PutError::NotApplied(_))),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(PutError::NotApplied(_))), "{refused:?}");
     stranger.execute_batch("COMMIT").unwrap();
     store.put(&key("b"), None, record(2)).await.unwrap();
     assert_eq!(store.get(&key("a")).await.unwrap(), None);
@@ -138,10 +121,7 @@ async fn a_process_that_stands_still_in_its_turn_makes_writes_unavailable_in_tim
         let from = Instant::now();
         let refused = store.put(&key("a"), None, record(1)).await;
         is_in_time(from);
-        assert!(
-            matches!(refused, Err(PutError::NotApplied(_))),
-            "{lock}: {refused:?}"
-        );
+        assert!(matches!(refused, Err(PutError::NotApplied(_))), "{lock}: {refused:?}");
         held.unlock().unwrap();
         store.put(&key("a"), None, record(1)).await.unwrap();
     }
@@ -224,11 +204,9 @@ async fn sqlites_own_tools_show_what_is_kept() {
     let mut mortal = record(1);
     mortal.expires = Some(place.clock.now() + Duration::from_secs(1));
     place.open().put(&key("a"), None, mortal).await.unwrap();
-    let shown = place
-        .stranger()
-        .query_row("SELECT * FROM entry", [], |row| {
-            Ok([0, 1, 2, 3, 4, 5].map(|column| row.get::<_, String>(column).unwrap()))
-        });
+    let shown = place.stranger().query_row("SELECT * FROM entry", [], |row| {
+        Ok([0, 1, 2, 3, 4, 5].map(|column| row.get::<_, String>(column).unwrap()))
+    });
     let wanted = [
         "https://id.example",
         "grant",
@@ -246,10 +224,7 @@ fn a_place_that_cannot_be_a_store_is_named_with_the_remedy() {
     let path = place.path().display().to_string();
     let refused = |remedy: &str| {
         let refusal = place.refusal();
-        assert!(
-            refusal.contains(&path) && refusal.contains(remedy),
-            "{refusal}"
-        );
+        assert!(refusal.contains(&path) && refusal.contains(remedy), "{refusal}");
         assert!(!refusal.contains('\n'), "{refusal}");
     };
 
@@ -259,30 +234,17 @@ fn a_place_that_cannot_be_a_store_is_named_with_the_remedy() {
 
     fs::write(place.path(), "a letter to nobody ".repeat(100)).unwrap();
     refused("is not an SQLite database; name another file");
-    assert!(
-        fs::read_to_string(place.path())
-            .unwrap()
-            .starts_with("a letter")
-    );
+    assert!(fs::read_to_string(place.path()).unwrap().starts_with("a letter"));
     fs::remove_file(place.path()).unwrap();
 
-    place
-        .stranger()
-        .execute_batch("CREATE TABLE song (title)")
-        .unwrap();
+    place.stranger().execute_batch("CREATE TABLE song (title)").unwrap();
     refused("of another program; name another file");
     fs::remove_file(place.path()).unwrap();
 
     drop(Sqlite::open(place.path(), place.clock.clone()).unwrap());
-    place
-        .stranger()
-        .execute("UPDATE countersign SET schema = 2", [])
-        .unwrap();
+    place.stranger().execute("UPDATE countersign SET schema = 2", []).unwrap();
     refused("has schema 2, and this version knows 1");
-    place
-        .stranger()
-        .execute("UPDATE countersign SET schema = 1", [])
-        .unwrap();
+    place.stranger().execute("UPDATE countersign SET schema = 1", []).unwrap();
     drop(Sqlite::open(place.path(), place.clock.clone()).unwrap());
 }
 
@@ -314,9 +276,6 @@ async fn the_url_takes_a_path_in_any_of_the_usual_forms() {
     }
     for wrong in ["sqlite:", "sqlite:?synchronous=normal", "sqlite:x?mode=rw"] {
         let refused = open(wrong, place.clock.clone()).unwrap_err();
-        assert!(
-            matches!(refused, OpenError::Option(..)),
-            "{wrong}: {refused}"
-        );
+        assert!(matches!(refused, OpenError::Option(..)), "{wrong}: {refused}");
     }
 }

@@ -39,11 +39,7 @@ fn main() -> io::Result<()> {
     let files = pack::pack(built)?;
     let dist = root.join("www/dist");
     weigh(&files)?;
-    if check {
-        compare(&dist, &files)
-    } else {
-        replace(&root, &dist, &files)
-    }
+    if check { compare(&dist, &files) } else { replace(&root, &dist, &files) }
 }
 
 /// Prints where the bytes of the WebAssembly went: the twelve heaviest crates.
@@ -71,24 +67,14 @@ fn weigh(files: &BTreeMap<String, Vec<u8>>) -> io::Result<()> {
             continue;
         };
         total += packed.len();
-        writeln!(
-            out,
-            "{:>7} B, gzip -9 {:>6} B  {name}",
-            bytes.len(),
-            packed.len()
-        )?;
+        writeln!(out, "{:>7} B, gzip -9 {:>6} B  {name}", bytes.len(), packed.len())?;
     }
-    writeln!(
-        out,
-        "{total:>7} B gzip -9 in all; the goal is {GOAL}, others weigh:"
-    )?;
+    writeln!(out, "{total:>7} B gzip -9 in all; the goal is {GOAL}, others weigh:")?;
     for (name, weight) in PEERS {
         writeln!(out, "{weight:>7} B  {name}")?;
     }
     if total > LIMIT {
-        return Err(Error::other(format!(
-            "the bundle weighs {total} B, more than {LIMIT}"
-        )));
+        return Err(Error::other(format!("the bundle weighs {total} B, more than {LIMIT}")));
     }
     Ok(())
 }

@@ -66,12 +66,10 @@ pub fn root() -> PathBuf {
 /// SHA-256 in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    Sha256::digest(bytes).iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The value for `integrity` ([Subresource Integrity](https://www.w3.org/TR/sri-2/)).
@@ -106,18 +104,13 @@ fn gather(root: &Path, path: &Path, all: &mut BTreeMap<String, String>) -> io::R
 /// Name, version and checksum of each crate that counts: others in the lock file may change freely.
 fn pinned(lock: &str) -> String {
     let counts = |package: &&str| {
-        CRATES
-            .iter()
-            .any(|name| package.contains(&format!("name = \"{name}\"\n")))
+        CRATES.iter().any(|name| package.contains(&format!("name = \"{name}\"\n")))
     };
     let dependencies = |package: &str| {
         let end = package.find("dependencies = ").unwrap_or(package.len());
         package[..end].to_owned()
     };
-    lock.split("[[package]]")
-        .filter(counts)
-        .map(dependencies)
-        .collect()
+    lock.split("[[package]]").filter(counts).map(dependencies).collect()
 }
 
 /// The compiler's own name of itself: other compilers give other bytes.
@@ -128,10 +121,7 @@ pub fn toolchain() -> io::Result<String> {
 
 /// The manifest of files built now from the sources below `root`.
 pub fn write(root: &Path, files: &BTreeMap<String, Vec<u8>>, toolchain: &str) -> io::Result<Value> {
-    let files: BTreeMap<_, _> = files
-        .iter()
-        .map(|(name, bytes)| (name, sha256(bytes)))
-        .collect();
+    let files: BTreeMap<_, _> = files.iter().map(|(name, bytes)| (name, sha256(bytes))).collect();
     Ok(json!({ "toolchain": toolchain, "sources": sources(root)?, "files": files }))
 }
 
@@ -173,19 +163,14 @@ mod tests {
     fn the_bundle_is_built_from_these_sources() {
         let root = root();
         let differences = differences(&root, &root.join("www/dist")).unwrap();
-        assert!(
-            differences.is_empty(),
-            "{differences:#?}\nbuild it anew: cargo bundle"
-        );
+        assert!(differences.is_empty(), "{differences:#?}\nbuild it anew: cargo bundle");
     }
 
     #[test]
     fn a_change_of_a_source_or_of_a_file_is_found() {
         let noted = json!({ "a": "1", "b": "2", "c": "3" });
         let found = [("a", "1"), ("b", "x"), ("d", "4")];
-        let found = found
-            .map(|(name, hash)| (name.to_owned(), hash.to_owned()))
-            .into();
+        let found = found.map(|(name, hash)| (name.to_owned(), hash.to_owned())).into();
         assert_eq!(
             compare("source", &noted, &found),
             [

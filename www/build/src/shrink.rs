@@ -58,10 +58,7 @@ pub fn rename_imports(module: &mut Module, glue: &str) -> Result<String> {
         let key = format!("{}:", import.name);
         let quoted = format!("\"{}\"", import.module);
         if !glue.contains(&import.name) {
-            return Err(Error::other(format!(
-                "the glue has no {}: {key}",
-                import.name
-            )));
+            return Err(Error::other(format!("the glue has no {}: {key}", import.name)));
         }
         glue = glue.replace(&import.name, &short).replace(&quoted, "\"$\"");
         import.name = short;

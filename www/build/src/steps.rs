@@ -52,9 +52,7 @@ fn target(root: &Path) -> io::Result<PathBuf> {
     let output = cargo.current_dir(root).output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let target = metadata["target_directory"].as_str();
-    Ok(target
-        .ok_or_else(|| Error::other("cargo metadata failed"))?
-        .into())
+    Ok(target.ok_or_else(|| Error::other("cargo metadata failed"))?.into())
 }
 
 /// Paths of this machine stand in panics' messages unless they are mapped away, and would change the bytes.
@@ -80,16 +78,9 @@ fn compile(root: &Path, target: &Path) -> io::Result<()> {
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("CARGO_TARGET_DIR", target)
         .args(["rustc", "--locked", "--package=countersign-wasm", "--lib"])
-        .args([
-            "--crate-type=cdylib",
-            "--features=bundle",
-            "--profile=bundle",
-        ])
+        .args(["--crate-type=cdylib", "--features=bundle", "--profile=bundle"])
         .arg("--target=wasm32-unknown-unknown");
-    run(
-        &mut cargo,
-        "is the target there? rustup target add wasm32-unknown-unknown",
-    )
+    run(&mut cargo, "is the target there? rustup target add wasm32-unknown-unknown")
 }
 
 fn bind(compiled: &Path) -> io::Result<(Vec<u8>, String)> {
@@ -126,15 +117,7 @@ fn optimize(www: &Path, target: &Path, wasm: &[u8]) -> io::Result<[Vec<u8>; 2]> 
         run(node.arg(from).arg("-o").arg(to), "is node there?")
     };
     step(&["-Oz", "--converge", "-g"], &bound, &named)?;
-    step(
-        &[
-            "--strip-debug",
-            "--strip-producers",
-            "--strip-target-features",
-        ],
-        &named,
-        &bare,
-    )?;
+    step(&["--strip-debug", "--strip-producers", "--strip-target-features"], &named, &bare)?;
     Ok([fs::read(named)?, fs::read(bare)?])
 }
 

@@ -14,17 +14,11 @@ pub(super) async fn what_was_acknowledged_is_there_after_reopening(
     open: impl AsyncFn(Clock) -> Arc<dyn Store>,
     clock: &Clock,
 ) -> Kept {
-    let mut bench = Bench {
-        store: open(clock.clone()).await,
-        clock: clock.clone(),
-        issuer: fresh_issuer(),
-    };
+    let mut bench =
+        Bench { store: open(clock.clone()).await, clock: clock.clone(), issuer: fresh_issuer() };
     let mortal = bench.mortal().await?;
-    let (updated, deleted, expiring) = (
-        bench.key("updated"),
-        bench.key("deleted"),
-        bench.key("expiring"),
-    );
+    let (updated, deleted, expiring) =
+        (bench.key("updated"), bench.key("deleted"), bench.key("expiring"));
     let (first, second) = (record(), record());
     bench.put(&updated, None, &first).await?;
     bench.put(&deleted, None, &record()).await?;
@@ -41,9 +35,7 @@ pub(super) async fn what_was_acknowledged_is_there_after_reopening(
     }
     if bench.store.lists(Kind::Grant) {
         let listed = ids_of(&bench, Some("client:shop"), 100).await?.len();
-        ensure(listed == many.len() + 2, || {
-            format!("{listed} of {} are listed", many.len() + 2)
-        })?;
+        ensure(listed == many.len() + 2, || format!("{listed} of {} are listed", many.len() + 2))?;
     }
     bench.pass(LIFE).await?;
     bench.is_free(&expiring).await
@@ -80,11 +72,8 @@ pub(super) async fn openings_see_each_others_writes(one: &Bench, other: &Bench) 
     other.holds(&key, &first).await?;
     other.put(&key, Some(first.version), &second).await?;
     one.holds(&key, &second).await?;
-    one.put_conflicts(&key, Some(first.version), &record())
-        .await?;
+    one.put_conflicts(&key, Some(first.version), &record()).await?;
     other.put(&key, Some(first.version), &second).await?;
-    ensure(one.delete(&key, Some(second.version)).await?, || {
-        "it was not there to delete".into()
-    })?;
+    ensure(one.delete(&key, Some(second.version)).await?, || "it was not there to delete".into())?;
     other.is_free(&key).await
 }

@@ -27,9 +27,7 @@ pub(super) async fn an_expired_record_is_a_conflict_for_an_update(bench: &Bench)
     let (key, mortal) = (bench.key("a"), bench.mortal().await?);
     bench.put(&key, None, &mortal).await?;
     bench.pass(LIFE).await?;
-    bench
-        .put_conflicts(&key, Some(mortal.version), &record())
-        .await?;
+    bench.put_conflicts(&key, Some(mortal.version), &record()).await?;
     bench.is_free(&key).await
 }
 
@@ -48,9 +46,7 @@ pub(super) async fn an_expired_record_is_no_longer_there_to_delete(bench: &Bench
     bench.put(&key, None, &mortal).await?;
     bench.pass(LIFE).await?;
     let removed = bench.delete(&key, Some(mortal.version)).await?;
-    ensure(!removed, || {
-        "a delete says that it removed an expired record".into()
-    })
+    ensure(!removed, || "a delete says that it removed an expired record".into())
 }
 
 pub(super) async fn an_expired_record_is_not_listed(bench: &Bench) -> Kept {
@@ -73,10 +69,7 @@ pub(super) async fn an_update_moves_the_expiry(bench: &Bench) -> Kept {
     let (mortal, lasting) = (bench.mortal().await?, record());
     bench.put(&longer, None, &mortal).await?;
     bench.put(&longer, Some(mortal.version), &lasting).await?;
-    let mortal = Record {
-        version: record().version,
-        ..mortal
-    };
+    let mortal = Record { version: record().version, ..mortal };
     bench.put(&shorter, None, &lasting).await?;
     bench.put(&shorter, Some(lasting.version), &mortal).await?;
     bench.pass(LIFE).await?;

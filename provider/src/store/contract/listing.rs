@@ -11,45 +11,29 @@ pub(super) async fn records_are_listed_by_kind_in_order_of_id(bench: &Bench) -> 
     }
     for id in odd_ids() {
         bench.put(&bench.key(&id), None, &record()).await?;
-        bench
-            .put(&bench.key_of(Kind::User, &id), None, &record())
-            .await?;
-        bench
-            .put(&bench.elsewhere().key(&id), None, &record())
-            .await?;
+        bench.put(&bench.key_of(Kind::User, &id), None, &record()).await?;
+        bench.put(&bench.elsewhere().key(&id), None, &record()).await?;
     }
     let listed = ids_of(bench, None, 7).await?;
     let wanted = sorted(&odd_ids());
-    ensure(listed == wanted, || {
-        format!("{listed:?} are listed, not {wanted:?}")
-    })
+    ensure(listed == wanted, || format!("{listed:?} are listed, not {wanted:?}"))
 }
 
 pub(super) async fn records_are_listed_by_tag(bench: &Bench) -> Kept {
     if !bench.store.lists(Kind::Grant) {
         return Ok(());
     }
-    let (ann, bob) = (
-        tagged(["subject:ann", "client:shop"]),
-        tagged(["client:shop"]),
-    );
+    let (ann, bob) = (tagged(["subject:ann", "client:shop"]), tagged(["client:shop"]));
     bench.put(&bench.key("ann"), None, &ann).await?;
     bench.put(&bench.key("bob"), None, &bob).await?;
-    bench
-        .put(&bench.key_of(Kind::Session, "other"), None, &ann)
-        .await?;
-    bench
-        .put(&bench.elsewhere().key("elsewhere"), None, &ann)
-        .await?;
+    bench.put(&bench.key_of(Kind::Session, "other"), None, &ann).await?;
+    bench.put(&bench.elsewhere().key("elsewhere"), None, &ann).await?;
     is_listed(bench, "subject:ann", &["ann"]).await?;
     is_listed(bench, "client:shop", &["ann", "bob"]).await?;
     is_listed(bench, "subject:an", &[]).await?;
     is_listed(bench, "subject:anna", &[]).await?;
     let listed = page_of(bench, Some("subject:ann"), None, 10).await?;
-    listed
-        .records
-        .iter()
-        .try_for_each(|(_, held)| super::same(held, &ann))
+    listed.records.iter().try_for_each(|(_, held)| super::same(held, &ann))
 }
 
 pub(super) async fn each_record_is_on_one_page(bench: &Bench) -> Kept {
@@ -58,21 +42,15 @@ pub(super) async fn each_record_is_on_one_page(bench: &Bench) -> Kept {
     }
     let wanted: Vec<String> = (100..130).map(|n| format!("id-{n}")).collect();
     for id in &wanted {
-        bench
-            .put(&bench.key(id), None, &tagged(["client:shop"]))
-            .await?;
+        bench.put(&bench.key(id), None, &tagged(["client:shop"])).await?;
     }
     for tag in [None, Some("client:shop")] {
         for size in [1, 7, 10, 29, 30, 31, 1000] {
             let listed = sorted(&ids_of(bench, tag, size).await?);
-            ensure(listed == wanted, || {
-                format!("pages of {size} hold {listed:?}")
-            })?;
+            ensure(listed == wanted, || format!("pages of {size} hold {listed:?}"))?;
         }
         let whole = page_of(bench, tag, None, 30).await?;
-        ensure(whole.next.is_none(), || {
-            "the last page announces another".into()
-        })?;
+        ensure(whole.next.is_none(), || "the last page announces another".into())?;
     }
     Ok(())
 }
@@ -85,13 +63,7 @@ pub(super) async fn a_record_that_lives_throughout_is_listed_while_others_go(
     }
     for tag in [None, Some("client:shop")] {
         for n in 0..20 {
-            bench
-                .put(
-                    &bench.key(&format!("{n:02}")),
-                    None,
-                    &tagged(["client:shop"]),
-                )
-                .await?;
+            bench.put(&bench.key(&format!("{n:02}")), None, &tagged(["client:shop"])).await?;
         }
         let first = page_of(bench, tag, None, 5).await?;
         let mut listed = ids(&first);
@@ -103,12 +75,8 @@ pub(super) async fn a_record_that_lives_throughout_is_listed_while_others_go(
             bench.delete(&bench.key(id), None).await?;
         }
         listed.extend(rest_of(bench, tag, first, 5).await?);
-        let missing = (0..20)
-            .step_by(2)
-            .find(|n| !listed.contains(&format!("{n:02}")));
-        ensure(missing.is_none(), || {
-            format!("of 20 records {listed:?} were listed")
-        })?;
+        let missing = (0..20).step_by(2).find(|n| !listed.contains(&format!("{n:02}")));
+        ensure(missing.is_none(), || format!("of 20 records {listed:?} were listed"))?;
         for n in 0..20 {
             bench.delete(&bench.key(&format!("{n:02}")), None).await?;
         }
@@ -120,11 +88,7 @@ pub(super) async fn tags_are_replaced_with_the_record(bench: &Bench) -> Kept {
     if !bench.store.lists(Kind::Grant) {
         return Ok(());
     }
-    let (key, first, second) = (
-        bench.key("a"),
-        tagged(["old", "both"]),
-        tagged(["both", "new"]),
-    );
+    let (key, first, second) = (bench.key("a"), tagged(["old", "both"]), tagged(["both", "new"]));
     bench.put(&key, None, &first).await?;
     bench.put(&key, Some(first.version), &second).await?;
     is_listed(bench, "old", &[]).await?;
@@ -161,9 +125,7 @@ pub(super) async fn odd_tags_are_told_apart(bench: &Bench) -> Kept {
 
 async fn is_listed(bench: &Bench, tag: &str, wanted: &[&str]) -> Kept {
     let listed = sorted(&ids_of(bench, Some(tag), 10).await?);
-    ensure(listed == wanted, || {
-        format!("under tag {tag:?} are {listed:?}, not {wanted:?}")
-    })
+    ensure(listed == wanted, || format!("under tag {tag:?} are {listed:?}, not {wanted:?}"))
 }
 
 /// The ids on all pages of this size, in the order of the pages.
@@ -199,11 +161,8 @@ async fn page_of(
     after: Option<Box<str>>,
     size: usize,
 ) -> Result<Listing, String> {
-    let query = Query {
-        issuer: Arc::clone(&bench.issuer),
-        kind: Kind::Grant,
-        tag: tag.map(Into::into),
-    };
+    let query =
+        Query { issuer: Arc::clone(&bench.issuer), kind: Kind::Grant, tag: tag.map(Into::into) };
     let page = bench.store.list(&query, Page { after, size }).await;
     let page = page.map_err(|error| format!("list answered: {error}"))?;
     let on_it = page.records.len();

@@ -32,9 +32,7 @@ pub(super) async fn of_many_updates_one_wins(bench: &Bench) -> Kept {
 pub(super) async fn of_many_creates_over_an_expired_record_one_wins(bench: &Bench) -> Kept {
     let mortal = bench.mortal().await?;
     for round in 0..ROUNDS {
-        bench
-            .put(&bench.key(&round.to_string()), None, &mortal)
-            .await?;
+        bench.put(&bench.key(&round.to_string()), None, &mortal).await?;
     }
     bench.pass(LIFE).await?;
     for round in 0..ROUNDS {
@@ -103,9 +101,7 @@ pub(super) async fn no_update_is_lost(bench: &Bench) -> Kept {
     });
     counted.await?.into_iter().collect::<Kept>()?;
     let total = bench.get(&key).await?.map_or(0, |record| count_of(&record));
-    ensure(total == 8 * UPDATES, || {
-        format!("of {} updates {total} are seen", 8 * UPDATES)
-    })
+    ensure(total == 8 * UPDATES, || format!("of {} updates {total} are seen", 8 * UPDATES))
 }
 
 async fn count_one_more(bench: &Bench, key: &Key) -> Kept {
@@ -120,10 +116,7 @@ async fn count_one_more(bench: &Bench, key: &Key) -> Kept {
 }
 
 fn counting(n: usize) -> Record {
-    Record {
-        body: Bytes::from(n.to_string()),
-        ..record()
-    }
+    Record { body: Bytes::from(n.to_string()), ..record() }
 }
 
 fn count_of(record: &Record) -> usize {
@@ -132,10 +125,7 @@ fn count_of(record: &Record) -> usize {
 }
 
 async fn one_create_wins(benches: &[&Bench], key: &Key) -> Kept {
-    let puts = at_once(TASKS, |n| {
-        put(benches[n % benches.len()], key, None, record())
-    })
-    .await?;
+    let puts = at_once(TASKS, |n| put(benches[n % benches.len()], key, None, record())).await?;
     one_won(benches[0], key, puts).await
 }
 

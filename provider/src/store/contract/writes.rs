@@ -28,14 +28,10 @@ pub(super) async fn a_create_succeeds_only_on_a_free_key(bench: &Bench) -> Kept 
 
 pub(super) async fn an_update_succeeds_only_on_the_expected_version(bench: &Bench) -> Kept {
     let (key, first, second) = (bench.key("a"), record(), record());
-    bench
-        .put_conflicts(&key, Some(first.version), &second)
-        .await?;
+    bench.put_conflicts(&key, Some(first.version), &second).await?;
     bench.is_free(&key).await?;
     bench.put(&key, None, &first).await?;
-    bench
-        .put_conflicts(&key, Some(record().version), &second)
-        .await?;
+    bench.put_conflicts(&key, Some(record().version), &second).await?;
     bench.holds(&key, &first).await?;
     bench.put(&key, Some(first.version), &second).await?;
     bench.holds(&key, &second).await
@@ -49,10 +45,7 @@ pub(super) async fn the_same_put_twice_is_one(bench: &Bench) -> Kept {
     bench.put(&key, Some(first.version), &second).await?;
     bench.holds(&key, &second).await?;
     // The version decides, not the bytes: what was written first stays.
-    let altered = Record {
-        body: Bytes::from_static(b"{}"),
-        ..second.clone()
-    };
+    let altered = Record { body: Bytes::from_static(b"{}"), ..second.clone() };
     bench.put(&key, Some(second.version), &altered).await?;
     bench.holds(&key, &second).await
 }
@@ -63,22 +56,16 @@ pub(super) async fn an_older_put_is_a_conflict_once_another_came_on_top(bench: &
     bench.put(&key, Some(first.version), &second).await?;
     bench.put(&key, Some(second.version), &third).await?;
     bench.put_conflicts(&key, None, &first).await?;
-    bench
-        .put_conflicts(&key, Some(first.version), &second)
-        .await?;
+    bench.put_conflicts(&key, Some(first.version), &second).await?;
     bench.holds(&key, &third).await
 }
 
 pub(super) async fn a_delete_removes_the_expected_version_and_says_so(bench: &Bench) -> Kept {
     let (key, first) = (bench.key("a"), record());
-    ensure(!bench.delete(&key, None).await?, || {
-        "it removed what was not there".into()
-    })?;
+    ensure(!bench.delete(&key, None).await?, || "it removed what was not there".into())?;
     bench.put(&key, None, &first).await?;
     let wrong = Some(record().version);
-    ensure(!bench.delete(&key, wrong).await?, || {
-        "it removed another version".into()
-    })?;
+    ensure(!bench.delete(&key, wrong).await?, || "it removed another version".into())?;
     bench.holds(&key, &first).await?;
     let removed = bench.delete(&key, Some(first.version)).await?;
     ensure(removed, || "it did not remove the expected version".into())?;
@@ -90,12 +77,8 @@ pub(super) async fn a_delete_removes_the_expected_version_and_says_so(bench: &Be
 pub(super) async fn a_deleted_key_is_free(bench: &Bench) -> Kept {
     let (key, first, second) = (bench.key("a"), record(), record());
     bench.put(&key, None, &first).await?;
-    ensure(bench.delete(&key, None).await?, || {
-        "it did not remove whatever was there".into()
-    })?;
-    bench
-        .put_conflicts(&key, Some(first.version), &second)
-        .await?;
+    ensure(bench.delete(&key, None).await?, || "it did not remove whatever was there".into())?;
+    bench.put_conflicts(&key, Some(first.version), &second).await?;
     bench.put(&key, None, &second).await?;
     bench.holds(&key, &second).await
 }
@@ -181,21 +164,9 @@ pub(super) async fn odd_ids_are_kept_apart_and_come_back(bench: &Bench) -> Kept 
 
 pub(super) async fn a_large_body_comes_back_byte_for_byte(bench: &Bench) -> Kept {
     for (id, body) in [
-        (
-            "spaced",
-            "{ \"v\" : 1.0,\t\"b\": \"\\u0061\", \"a\": 1e2 , \"a\": 2 }\n".to_owned(),
-        ),
-        (
-            "unicode",
-            "{\"v\":1,\"name\":\"Zoë \u{1f511} \u{2028}\"}".to_owned(),
-        ),
-        (
-            "large",
-            format!(
-                "{{\"v\":1,\"long\":\"{}\"}}",
-                "0123456789abcdef".repeat(1 << 16)
-            ),
-        ),
+        ("spaced", "{ \"v\" : 1.0,\t\"b\": \"\\u0061\", \"a\": 1e2 , \"a\": 2 }\n".to_owned()),
+        ("unicode", "{\"v\":1,\"name\":\"Zoë \u{1f511} \u{2028}\"}".to_owned()),
+        ("large", format!("{{\"v\":1,\"long\":\"{}\"}}", "0123456789abcdef".repeat(1 << 16))),
     ] {
         let (key, mut record) = (bench.key(id), record());
         record.body = Bytes::from(body);

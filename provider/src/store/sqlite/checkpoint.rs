@@ -43,11 +43,7 @@ impl Checkpoints {
         let copied = Arc::clone(&is_long);
         let thread = thread::Builder::new().name("store-checkpoint".into());
         thread.spawn(move || copy_when_due(&db, &awaited, &copied))?;
-        Ok(Self {
-            rows: 0,
-            due,
-            is_long,
-        })
+        Ok(Self { rows: 0, due, is_long })
     }
 
     /// Counts rows that were committed.

@@ -72,10 +72,7 @@ pub(super) struct File {
 impl File {
     /// Creates the file if there is none, and its tables.
     pub(super) fn open(path: &Path, synchronous: Synchronous) -> Result<Self, OpenError> {
-        let file = Self {
-            path: path.to_owned(),
-            synchronous,
-        };
+        let file = Self { path: path.to_owned(), synchronous };
         file.create().map_err(|error| file.unreadable(&error))?;
         // SQLite does not wait where two processes at once turn a new file to WAL mode.
         let turns = file.turns()?;

@@ -16,10 +16,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(file: File) -> Self {
-        Self {
-            file,
-            idle: Mutex::default(),
-        }
+        Self { file, idle: Mutex::default() }
     }
 
     /// Reads with a connection that nobody else uses meanwhile.

@@ -210,22 +210,13 @@ fn list_by_id(db: &Connection, query: &Query, page: &Page, now: Timestamp) -> Re
     )?;
     let size = page.bounded_size();
     let after = page.after.as_deref().unwrap_or("");
-    let row = params![
-        &*query.issuer,
-        query.kind.as_str(),
-        after,
-        millis(now),
-        limit(size + 1)
-    ];
+    let row = params![&*query.issuer, query.kind.as_str(), after, millis(now), limit(size + 1)];
     let records = select.query_map(row, |row| Ok((text(row, 0)?, record(row, 1)?)))?;
     let mut records = records.collect::<Result<Vec<_>>>()?;
     let more = records.len() > size;
     records.truncate(size);
     let next = records.last().map(|(id, _)| id.clone());
-    Ok(Listing {
-        next: next.filter(|_| more),
-        records,
-    })
+    Ok(Listing { next: next.filter(|_| more), records })
 }
 
 /// By tag the order, and so the cursor, is that of the rows' numbers: it needs no sorting.
@@ -348,25 +339,12 @@ mod tests {
     #[test]
     fn a_row_is_swept_never_before_it_expires_and_soon_after() {
         let now = Timestamp::from_secs(1_800_000_000);
-        for life in [
-            0,
-            1,
-            15,
-            16,
-            17,
-            999,
-            60_000,
-            2_592_000_000,
-            3_000_000_000_000,
-        ] {
+        for life in [0, 1, 15, 16, 17, 999, 60_000, 2_592_000_000, 3_000_000_000_000] {
             let expires = now + Duration::from_millis(life);
             let sweep = sweep_at(Some(expires), now).unwrap();
             let late = sweep - millis(expires);
             let bound = i64::try_from(life / 16).unwrap();
-            assert!(
-                (0..=bound).contains(&late),
-                "a life of {life} ms is swept {late} ms late"
-            );
+            assert!((0..=bound).contains(&late), "a life of {life} ms is swept {late} ms late");
         }
         assert_eq!(sweep_at(None, now), None);
         assert_eq!(sweep_at(Some(Timestamp::MAX), now), None);
@@ -374,19 +352,11 @@ mod tests {
 
     #[test]
     fn a_life_prolonged_every_ten_minutes_moves_in_the_index_about_once_a_day() {
-        let (start, life) = (
-            Timestamp::from_secs(1_800_000_000),
-            Duration::from_hours(720),
-        );
+        let (start, life) = (Timestamp::from_secs(1_800_000_000), Duration::from_hours(720));
         let prolonged = |n: u64| start + Duration::from_mins(10 * n);
-        let mut moments: Vec<_> = (0..4320)
-            .map(|n| sweep_at(Some(prolonged(n) + life), prolonged(n)).unwrap())
-            .collect();
+        let mut moments: Vec<_> =
+            (0..4320).map(|n| sweep_at(Some(prolonged(n) + life), prolonged(n)).unwrap()).collect();
         moments.dedup();
-        assert!(
-            moments.len() <= 31,
-            "it moves {} times in 30 days",
-            moments.len()
-        );
+        assert!(moments.len() <= 31, "it moves {} times in 30 days", moments.len());
     }
 }

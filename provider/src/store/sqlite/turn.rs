@@ -68,10 +68,7 @@ mod tests {
     impl Party<'_> {
         fn take_a_turn(&self) {
             let turn = self.turns.take().unwrap();
-            assert!(
-                !self.inside.swap(true, Ordering::SeqCst),
-                "two have their turn at once"
-            );
+            assert!(!self.inside.swap(true, Ordering::SeqCst), "two have their turn at once");
             self.taken.fetch_add(1, Ordering::SeqCst);
             thread::sleep(Duration::from_millis(2));
             self.inside.store(false, Ordering::SeqCst);

@@ -78,17 +78,13 @@ impl Writer {
     pub(super) async fn write(&self, write: Write) -> Result<bool, PutError> {
         let (reply, answer) = oneshot::channel();
         let claim = Claim::default();
-        self.0.push(Job {
-            write,
-            claim: claim.clone(),
-            reply,
-        })?;
+        self.0.push(Job { write, claim: claim.clone(), reply })?;
         match tokio::time::timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => answer,
             // It never was in a group, and now it never will be.
-            Err(_) if claim.take() => Err(PutError::NotApplied(
-                "the file is locked or the disk is slow".into(),
-            )),
+            Err(_) if claim.take() => {
+                Err(PutError::NotApplied("the file is locked or the disk is slow".into()))
+            }
             Ok(Err(_)) | Err(_) => Err(PutError::Unknown("the disk is slow".into())),
         }
     }
@@ -234,11 +230,7 @@ impl WriterThread {
                 return thread::sleep(REST);
             }
         };
-        let bite = if Instant::now() >= self.next_sweep {
-            BITE
-        } else {
-            0
-        };
+        let bite = if Instant::now() >= self.next_sweep { BITE } else { 0 };
         let time = self.last_commit.max(LEAST);
         let written = write_group(&mut self.db, &self.queue, self.clock.now(), time, bite);
         self.checkpoints.finish_if_long(&self.db);
