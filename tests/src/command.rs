@@ -42,8 +42,12 @@ pub fn program(name: &str) -> PathBuf {
     let path = built().join(name);
     let remedy = "run tests/run, or first: cargo build --workspace --bins --examples";
     let made = modified(&path).unwrap_or_else(|| panic!("{} is missing: {remedy}", path.display()));
-    let own = if name.starts_with("examples/") { "client-native" } else { "provider" };
-    for folder in ["protocol/src", &format!("{own}/src")] {
+    let own = match name {
+        "countersign" => "provider/src",
+        "examples/static_site" => "provider/examples",
+        _ => "client-native/src",
+    };
+    for folder in ["protocol/src", own] {
         let newest = newest(&root().join(folder));
         assert!(newest <= made, "{} is older than {folder}: {remedy}", path.display());
     }

@@ -22,5 +22,6 @@ mod pages;
 mod peers;
 mod secrecy;
 mod start;
+mod static_site;
 mod sync;
 mod transport;
