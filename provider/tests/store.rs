@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use countersign_provider::store::{Memory, Sqlite, Store, contract};
+#[cfg(feature = "sqlite")]
+use countersign_provider::store::Sqlite;
+use countersign_provider::store::{Memory, Store, contract};
 
 mod faults;
+#[cfg(feature = "sqlite")]
 mod processes;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -14,6 +18,7 @@ async fn memory_keeps_the_contract() {
     contract::check(open).await.unwrap();
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sqlite_keeps_the_contract() {
     let folder = tempfile::tempdir().unwrap();
