@@ -1,24 +1,13 @@
 //! The checked-in bundle: of its sources, typed, and in the package that is published.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
 use countersign_tests::command::{root, run};
-use serde_json::Value;
 
-/// What `cargo` says of `rustc`, as the manifest notes it.
-fn toolchain() -> String {
-    let output = Command::new("rustc").arg("--version").output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
-}
-
-/// Another toolchain gives other bytes; that the sources are the same is tested with the builder.
+/// Another toolchain gives other bytes: there tests/run leaves this out and says so. That the sources are the same is
+/// tested with the builder.
 #[test]
 fn the_pinned_toolchain_builds_the_same_bytes() {
-    let manifest = fs::read(root().join("www/dist/manifest.json")).unwrap();
-    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    if manifest["toolchain"] != toolchain().as_str() {
-        return;
-    }
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["bundle", "--check"]).current_dir(root());
     run(cargo, "").well();

@@ -15,6 +15,7 @@ mod demo;
 mod durability;
 mod example;
 mod inert;
+mod left_out;
 mod lost_answer;
 mod newcomer;
 mod outage;
