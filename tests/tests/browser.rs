@@ -39,13 +39,18 @@ pub(crate) enum At {
     Elsewhere,
 }
 
-pub(crate) const BOTH: [At; 2] = [At::Provider, At::Elsewhere];
+/// Both places of the page, at once: most of a test's time is spent waiting.
+pub(crate) async fn on_both(test: impl AsyncFn(At)) {
+    tokio::join!(test(At::Provider), test(At::Elsewhere));
+}
 
 /// A provider with an API, and pages that use the browser client.
 pub(crate) struct Site {
     pub(crate) issuer: String,
-    /// The origin that the pages are on.
+    /// The origin that the pages are on, which the client is registered with.
     pub(crate) origin: String,
+    /// Another that they are on too, and that the client is not registered with: on the other site.
+    pub(crate) stranger: String,
     pub(crate) wire: Arc<Wire>,
     provider: Provider,
     task: Option<JoinHandle<()>>,
@@ -75,6 +80,17 @@ impl Wire {
     pub(crate) fn refreshes(&self) -> usize {
         self.count("/oauth/token", "grant_type=refresh_token")
     }
+
+    /// Waits until so many refreshes have come in.
+    pub(crate) async fn refreshed(&self, times: usize) {
+        for _ in 0..1000 {
+            if self.refreshes() >= times {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{} refreshes and not {times}", self.refreshes());
+    }
 }
 
 /// How a page opens its client: options beside `clientId` and `api`.
@@ -90,10 +106,11 @@ impl Site {
         let at_provider = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at_pages = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let issuer = format!("http://{}", at_provider.local_addr().unwrap());
-        let elsewhere = format!("http://localhost:{}", at_pages.local_addr().unwrap().port());
-        let origin = match at {
-            At::Provider => issuer.clone(),
-            At::Elsewhere => elsewhere.clone(),
+        let pages_port = at_pages.local_addr().unwrap().port();
+        let elsewhere = format!("http://localhost:{pages_port}");
+        let (origin, stranger) = match at {
+            At::Provider => (issuer.clone(), elsewhere),
+            At::Elsewhere => (elsewhere, format!("http://127.0.0.1:{pages_port}")),
         };
         let provider = Provider::builder(&issuer)
             .clients([client(&origin)])
@@ -109,8 +126,15 @@ impl Site {
         let pages = pages(&issuer);
         let others = pages.clone();
         let pages_task = tokio::spawn(async move { axum::serve(at_pages, others).await.unwrap() });
-        let mut site =
-            Self { issuer, origin, wire: Arc::default(), provider, task: None, _pages: pages_task };
+        let mut site = Self {
+            issuer,
+            origin,
+            stranger,
+            wire: Arc::default(),
+            provider,
+            task: None,
+            _pages: pages_task,
+        };
         site.serve(at_provider);
         site
     }
@@ -338,7 +362,7 @@ impl Chromium {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_signs_in_a_reload_restores_and_signing_out_ends_it_everywhere() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
@@ -365,7 +389,8 @@ async fn a_form_signs_in_a_reload_restores_and_signing_out_ends_it_everywhere() 
         browser.switch(&first).await;
         browser.becomes("in").await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }));
-    }
+    })
+    .await;
 }
 
 /// Everything that this origin keeps, and the address.
@@ -414,7 +439,7 @@ impl Chromium {
 /// B1, B2, A11: the code never outlives its arrival, and nothing that is kept is a token.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redirect_signs_in_and_leaves_no_code_and_no_token_behind() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
@@ -430,13 +455,14 @@ async fn a_redirect_signs_in_and_leaves_no_code_and_no_token_behind() {
         }
         assert!(kept.contains("key false") && kept.contains("\"kept\""), "{kept}");
         assert!(kept.contains("1."), "nothing is kept: {kept}");
-    }
+    })
+    .await;
 }
 
 /// B1: denial, a bookmark, a used and a forged state: each a named error, no token request, no lost session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_that_was_not_asked_for_is_refused_by_name() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
@@ -460,13 +486,14 @@ async fn a_callback_that_was_not_asked_for_is_refused_by_name() {
         browser.go(&format!("{}?code=x&state=y", site.page())).await;
         assert_eq!(browser.ok("await ready; return auth.error.code").await, "callback-unknown");
         assert_eq!(browser.status().await, "in", "{at:?}");
-    }
+    })
+    .await;
 }
 
 /// B3: the token goes to listed origins alone, and never along a redirect.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_goes_only_home() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
@@ -488,54 +515,53 @@ async fn a_token_goes_only_home() {
         assert_eq!(browser.run(&confused).await["code"], "bad-option");
         let away = format!("await ready; await auth.fetch('{}/api/away/{port}')", site.issuer);
         assert_eq!(browser.run(&away).await["code"], "api-unreachable");
-    }
+    })
+    .await;
 }
 
 /// B4: five tabs at the token's end are one refresh; the same when its answer is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn five_tabs_refresh_once() {
-    for (at, lost) in [(At::Provider, 0), (At::Elsewhere, 0), (At::Elsewhere, 1)] {
-        let site = Site::with(at, Duration::from_secs(15), Duration::from_secs(30)).await;
-        let browser = Chromium::start().await;
+    on_both(async |at| five_tabs(at, 0).await).await;
+    on_both(async |at| five_tabs(at, 1).await).await;
+}
+
+async fn five_tabs(at: At, lost: usize) {
+    let site = Site::with(at, Duration::from_secs(15), Duration::from_secs(30)).await;
+    let browser = Chromium::start().await;
+    browser.go(&site.page()).await;
+    browser.sign_in().await;
+    let mut tabs = vec![browser.client.window().await.unwrap()];
+    for _ in 0..4 {
+        tabs.push(browser.tab().await);
         browser.go(&site.page()).await;
-        browser.sign_in().await;
-        let mut tabs = vec![browser.client.window().await.unwrap()];
-        for _ in 0..4 {
-            tabs.push(browser.tab().await);
-            browser.go(&site.page()).await;
-            assert_eq!(browser.status().await, "in");
-        }
-        site.wire.lose.store(lost, Ordering::Relaxed);
-        let arm = format!(
-            "new BroadcastChannel('go').onmessage = () => window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code)",
-            site.issuer
-        );
-        for tab in &tabs {
-            browser.switch(tab).await;
-            browser.ok(&arm).await;
-        }
-        let go = "await new Promise(r => setTimeout(r, auth.expires - 100 - Date.now()));
-            new BroadcastChannel('go').postMessage(1);";
-        browser
-            .ok(&format!(
-                "{go} window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code);",
-                site.issuer
-            ))
-            .await;
-        for tab in &tabs {
-            browser.switch(tab).await;
-            assert_eq!(browser.ok("return await window.called").await, 200, "{at:?} {lost}");
-        }
-        assert_eq!(site.wire.refreshes(), 1 + lost, "{at:?}");
-        browser.client.refresh().await.unwrap();
         assert_eq!(browser.status().await, "in");
     }
+    site.wire.lose.store(lost, Ordering::Relaxed);
+    let call = format!(
+        "window.called = auth.fetch('{}/api/me').then(r => r.status, e => e.code);",
+        site.issuer
+    );
+    for tab in &tabs {
+        browser.switch(tab).await;
+        browser.ok(&format!("new BroadcastChannel('go').onmessage = () => {{ {call} }}")).await;
+    }
+    let go = "await new Promise(r => setTimeout(r, auth.expires - 100 - Date.now()));
+        new BroadcastChannel('go').postMessage(1);";
+    browser.ok(&format!("{go} {call}")).await;
+    for tab in &tabs {
+        browser.switch(tab).await;
+        assert_eq!(browser.ok("return await window.called").await, 200, "{at:?} {lost}");
+    }
+    assert_eq!(site.wire.refreshes(), 1 + lost, "{at:?}");
+    browser.client.refresh().await.unwrap();
+    assert_eq!(browser.status().await, "in");
 }
 
 /// A provider that is away makes the session offline, and nobody is signed out.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_provider_that_is_away_signs_nobody_out() {
-    for at in BOTH {
+    on_both(async |at| {
         let mut site = Site::with(at, Duration::from_secs(3), Duration::from_secs(30)).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
@@ -547,13 +573,14 @@ async fn a_provider_that_is_away_signs_nobody_out() {
         site.start_again().await;
         browser.becomes("in").await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
-    }
+    })
+    .await;
 }
 
 /// Seed S0: the old form, unchanged but for the script's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         browser.go(&format!("{}/form", site.origin)).await;
@@ -572,7 +599,8 @@ async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
         // And the page's other scripts find the session.
         browser.go(&site.page()).await;
         assert_eq!(browser.status().await, "in", "{at:?}");
-    }
+    })
+    .await;
 }
 
 impl Chromium {
@@ -590,7 +618,7 @@ impl Chromium {
 /// B5: under the strictest policy, pinned by its hash; refused when the hash is another.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_strict_policy_and_a_pinned_hash_are_enough() {
-    for at in BOTH {
+    on_both(async |at| {
         let site = Site::start(at).await;
         let browser = Chromium::start().await;
         let document = reqwest::get(format!("{}/js/oauth_client.json", site.issuer)).await.unwrap();
@@ -609,5 +637,6 @@ async fn a_strict_policy_and_a_pinned_hash_are_enough() {
         browser.go(&format!("{}/strict/{hash}.{wrong}", site.origin)).await;
         let refused = browser.run("return (await ready).status").await;
         assert!(refused["code"].as_str().unwrap().contains("TypeError"), "{refused}");
-    }
+    })
+    .await;
 }

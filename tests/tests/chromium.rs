@@ -1,23 +1,48 @@
 //! A real Chromium, driven by its WebDriver.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader, Read as _, Write as _},
+    net::{Ipv4Addr, TcpStream},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, error::CmdError};
+use axum::http::Method;
+use fantoccini::{
+    Client, ClientBuilder, Locator, elements::Element, error::CmdError,
+    wd::WebDriverCompatibleCommand,
+};
 use rustix::process::{Pid, Signal, kill_process_group};
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use url::{ParseError, Url};
 
-/// One browser with a profile of its own; it ends when this is dropped.
+/// One browser with a profile of its own; it ends when this is dropped, and no page may have thrown by then what
+/// nobody caught.
 pub(crate) struct Chromium {
     pub(crate) client: Client,
     driver: Child,
+    port: u16,
+    session: String,
     profile: Arc<TempDir>,
+}
+
+/// A command of Chromium's debugging protocol.
+#[derive(Debug)]
+struct DevTools(&'static str, Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/goog/cdp/execute", session.unwrap()))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({ "cmd": self.0, "params": self.1 });
+        (Method::POST, Some(body.to_string()))
+    }
 }
 
 impl Chromium {
@@ -47,14 +72,72 @@ impl Chromium {
         ];
         let data = format!("--user-data-dir={}", profile.path().display());
         let arguments: Vec<_> = arguments.into_iter().chain([data.as_str()]).collect();
-        let options = json!({ "goog:chromeOptions": { "args": arguments } });
+        let options = json!({
+            "goog:chromeOptions": { "args": arguments },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
         let client = ClientBuilder::rustls()
             .unwrap()
             .capabilities(serde_json::from_value(options).unwrap())
             .connect(&format!("http://127.0.0.1:{port}"))
             .await
             .expect("chromium and its driver are installed: see tests/install");
-        Self { client, driver, profile }
+        let session = client.session_id().await.unwrap().unwrap();
+        Self { client, driver, port, session, profile }
+    }
+
+    /// Sends the tab a command of the debugging protocol.
+    pub(crate) async fn tell(&self, command: &'static str, parameters: Value) -> Value {
+        self.client.issue_cmd(DevTools(command, parameters)).await.unwrap()
+    }
+
+    /// Runs this before every page's own scripts.
+    pub(crate) async fn before_pages(&self, script: &str) {
+        let script = json!({ "source": script });
+        self.tell("Page.addScriptToEvaluateOnNewDocument", script).await;
+    }
+
+    /// What pages threw since this was asked last, and rejected promises, that nobody caught.
+    pub(crate) fn uncaught(&self) -> Vec<String> {
+        let log = self.log("browser");
+        let messages = log.iter().filter_map(|entry| entry["message"].as_str());
+        messages.filter(|message| message.contains("Uncaught")).map(str::to_owned).collect()
+    }
+
+    /// What the driver noted since this was asked last.
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let answer = self.ask_driver("se/log", &json!({ "type": kind })).unwrap();
+        match &answer["value"] {
+            Value::Array(entries) => entries.clone(),
+            _ => panic!("no log of {kind}: {answer}"),
+        }
+    }
+
+    /// Blocks, so that it serves where a value is dropped.
+    fn ask_driver(&self, path: &str, body: &Value) -> io::Result<Value> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let body = body.to_string();
+        write!(
+            stream,
+            "POST /session/{}/{path} HTTP/1.1\r\nhost: 127.0.0.1:{}\r\ncontent-length: {}\r\n\
+             \r\n{body}",
+            self.session,
+            self.port,
+            body.len()
+        )?;
+        // It leaves the connection open, so the length is what counts.
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 2 {
+            let (name, value) = line.split_once(':').unwrap_or_default();
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().map_err(io::Error::other)?;
+            }
+            line.clear();
+        }
+        Ok(serde_json::from_reader(reader.take(length))?)
     }
 
     /// Types into the field of this name.
@@ -127,11 +210,35 @@ fn has_left(error: &CmdError) -> bool {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
+        let uncaught = if thread::panicking() { Vec::new() } else { self.uncaught() };
+        self.kill();
+        assert!(uncaught.is_empty(), "nobody caught {uncaught:?}");
+    }
+}
+
+impl Chromium {
+    fn kill(&mut self) {
         // The driver leads a group of its own, and the browser is in it.
         if let Some(group) = i32::try_from(self.driver.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, Signal::KILL);
         }
         let _ = self.driver.wait();
+    }
+}
+
+/// What a page throws and nobody catches fails the test that shows it.
+#[tokio::test]
+async fn what_nobody_caught_is_noticed() {
+    let browser = Chromium::start().await;
+    for (script, words) in [
+        ("setTimeout(() => { throw new Error('thrown') })", "thrown"),
+        ("Promise.reject(new Error('rejected'))", "rejected"),
+    ] {
+        let page = format!("data:text/html,<h1>Bad</h1><script>{script}</script>");
+        browser.client.goto(&page).await.unwrap();
+        browser.shows("Bad").await;
+        let uncaught = browser.uncaught();
+        assert!(uncaught.len() == 1 && uncaught[0].contains(words), "{uncaught:?}");
     }
 }
 
