@@ -215,11 +215,11 @@ async fn a_frozen_tab_makes_the_others_wait_but_not_hang() {
     .await;
 }
 
-/// B4: a page that comes back from the back/forward cache follows the sign-out that it missed, and the sign-in.
+/// B4: a page that comes back from the back/forward cache follows the sign-out that it missed, the sign-in, the refresh.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_from_the_back_forward_cache_follows_what_it_missed() {
     on_both(async |at| {
-        let site = Site::start(at).await;
+        let site = Site::with(at, Duration::from_secs(8), Duration::from_secs(30)).await;
         let browser = Chromium::start().await;
         browser.go(&site.page()).await;
         browser.sign_in().await;
@@ -242,7 +242,15 @@ async fn a_page_from_the_back_forward_cache_follows_what_it_missed() {
         browser.comes_back_from_the_cache().await;
         browser.becomes("in").await;
         assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
-        assert_eq!(site.wire.refreshes(), 0, "{at:?}");
+
+        browser.goes_away(&site).await;
+        browser.switch(&second).await;
+        browser.ok("await new Promise(r => setTimeout(r, auth.expires - Date.now()))").await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+        browser.switch(&first).await;
+        browser.comes_back_from_the_cache().await;
+        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
+        assert_eq!(site.wire.refreshes(), 1, "{at:?}");
     })
     .await;
 }
