@@ -1,6 +1,8 @@
 //! The browser client in a real Chromium, with the page on the provider's own origin and on another site.
 
 use std::{
+    collections::HashMap,
+    fs,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -23,7 +25,7 @@ use countersign_protocol::{
     policy::{Lifetimes, Policy},
 };
 use countersign_provider::Provider;
-use countersign_tests::PASSWORD;
+use countersign_tests::{PASSWORD, command::root};
 use fantoccini::wd::WindowHandle;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -52,6 +54,7 @@ pub(crate) struct Site {
     /// Another that they are on too, and that the client is not registered with: on the other site.
     pub(crate) stranger: String,
     pub(crate) wire: Arc<Wire>,
+    files: Files,
     provider: Provider,
     task: Option<JoinHandle<()>>,
     _pages: JoinHandle<()>,
@@ -93,6 +96,12 @@ impl Wire {
     }
 }
 
+/// What a test puts beside the pages, by its name below `/own/`.
+type Files = Arc<Mutex<HashMap<String, File>>>;
+
+/// Its media type, its policy, and what it holds.
+type File = (&'static str, String, Vec<u8>);
+
 /// How a page opens its client: options beside `clientId` and `api`.
 const PLAIN: &str = "{}";
 
@@ -123,14 +132,15 @@ impl Site {
             .build()
             .await
             .unwrap();
-        let pages = pages(&issuer);
-        let others = pages.clone();
+        let files = Files::default();
+        let others = pages(&issuer, &files);
         let pages_task = tokio::spawn(async move { axum::serve(at_pages, others).await.unwrap() });
         let mut site = Self {
             issuer,
             origin,
             stranger,
             wire: Arc::default(),
+            files,
             provider,
             task: None,
             _pages: pages_task,
@@ -148,7 +158,7 @@ impl Site {
             .layer(from_fn_with_state(self.origin.clone(), share))
             .merge(self.provider.router())
             .merge(self.provider.well_known())
-            .merge(pages(&self.issuer))
+            .merge(pages(&self.issuer, &self.files))
             .layer(from_fn_with_state(self.wire.clone(), carry));
         let service = router.into_make_service_with_connect_info::<std::net::SocketAddr>();
         self.task = Some(tokio::spawn(async move {
@@ -179,6 +189,47 @@ impl Site {
     pub(crate) fn page(&self) -> String {
         format!("{}/page", self.origin)
     }
+
+    /// Serves a file beside the pages; gives its address.
+    pub(crate) fn put(&self, name: &str, media_type: &'static str, body: &[u8]) -> String {
+        self.put_under("", name, media_type, body)
+    }
+
+    /// Serves a file beside the pages, under this policy; gives its address.
+    pub(crate) fn put_under(
+        &self,
+        policy: &str,
+        name: &str,
+        media_type: &'static str,
+        body: &[u8],
+    ) -> String {
+        let file = (media_type, policy.to_owned(), body.to_owned());
+        self.files.lock().unwrap().insert(name.to_owned(), file);
+        format!("{}/own/{name}", self.origin)
+    }
+
+    /// Serves a copy of the bundle beside the pages, as the npm package holds it; gives the name of its `.wasm`.
+    pub(crate) fn put_bundle(&self) -> String {
+        let mut wasm = None;
+        for entry in fs::read_dir(root().join("www/dist")).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let media_type = match path.extension().and_then(|it| it.to_str()) {
+                Some("js") => "text/javascript",
+                Some("wasm") => {
+                    wasm = Some(name.to_owned());
+                    "application/wasm"
+                }
+                _ => continue,
+            };
+            self.put(name, media_type, &fs::read(&path).unwrap());
+        }
+        wasm.unwrap()
+    }
+
+    pub(crate) fn remove(&self, name: &str) {
+        self.files.lock().unwrap().remove(name);
+    }
 }
 
 fn client(origin: &str) -> Client {
@@ -198,7 +249,7 @@ fn client(origin: &str) -> Client {
 }
 
 /// The application's pages: a bare one that opens a client, the old form of seed S0, and a canary.
-fn pages(issuer: &str) -> Router {
+fn pages(issuer: &str, files: &Files) -> Router {
     let page = format!(
         r#"<!doctype html><meta charset=utf-8><title>Shop</title><h1>Shop</h1>
 <script type=module>
@@ -226,6 +277,19 @@ addEventListener("oauth:error", event => window.wrong = event.detail.error.code)
         .route("/form", get(async || Html(form)))
         .route("/strict.js", get(async || ([(header::CONTENT_TYPE, "text/javascript")], STRICT)))
         .route("/strict/{pin}", get(async move |Path(pin): Path<String>| strict(&issuer, &pin)))
+        .route("/own/{*name}", get(own).with_state(files.clone()))
+}
+
+async fn own(State(files): State<Files>, Path(name): Path<String>) -> Response {
+    let Some((media_type, policy, body)) = files.lock().unwrap().get(&name).cloned() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, media_type.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+    ];
+    (headers, body).into_response()
 }
 
 /// What the page of [`strict`] does.
@@ -416,7 +480,7 @@ return all;
 "#;
 
 /// Signs in by redirect up to the consent page's answer.
-async fn by_redirect(browser: &Chromium, answer: &str) {
+pub(crate) async fn by_redirect(browser: &Chromium, answer: &str) {
     browser.run("await ready; auth.login()").await;
     browser.shows("Sign in").await;
     browser.fill("username", "alice").await;
@@ -429,7 +493,7 @@ async fn by_redirect(browser: &Chromium, answer: &str) {
 
 impl Chromium {
     /// Waits until the page asks for an answer.
-    async fn shows_any(&self) {
+    pub(crate) async fn shows_any(&self) {
         let found = self.client.wait().at_most(Duration::from_secs(20));
         let css = fantoccini::Locator::Css("button[name=answer]");
         found.for_element(css).await.unwrap();
@@ -558,25 +622,6 @@ async fn five_tabs(at: At, lost: usize) {
     assert_eq!(browser.status().await, "in");
 }
 
-/// A provider that is away makes the session offline, and nobody is signed out.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_provider_that_is_away_signs_nobody_out() {
-    on_both(async |at| {
-        let mut site = Site::with(at, Duration::from_secs(3), Duration::from_secs(30)).await;
-        let browser = Chromium::start().await;
-        browser.go(&site.page()).await;
-        browser.sign_in().await;
-        site.stop().await;
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        assert_eq!(browser.calls(&site).await["code"], "offline", "{at:?}");
-        assert_eq!(browser.status().await, "offline");
-        site.start_again().await;
-        browser.becomes("in").await;
-        assert_eq!(browser.calls(&site).await, json!({ "ok": 200 }), "{at:?}");
-    })
-    .await;
-}
-
 /// Seed S0: the old form, unchanged but for the script's name.
 #[tokio::test(flavor = "multi_thread")]
 async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
@@ -604,7 +649,7 @@ async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
 }
 
 impl Chromium {
-    async fn eventually(&self, expression: &str, value: &Value) {
+    pub(crate) async fn eventually(&self, expression: &str, value: &Value) {
         for _ in 0..100 {
             if self.ok(&format!("return {expression}")).await == *value {
                 return;

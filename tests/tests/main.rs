@@ -9,6 +9,8 @@
 mod arrows;
 mod browser;
 mod browser_hostile;
+mod browser_offline;
+mod browser_policy;
 mod bundle;
 mod chromium;
 mod demo;
