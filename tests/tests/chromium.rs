@@ -104,6 +104,14 @@ impl Chromium {
         messages.filter(|message| message.contains("Uncaught")).map(str::to_owned).collect()
     }
 
+    /// What went over the network since this was asked last: events of the debugging protocol.
+    pub(crate) fn network(&self) -> Vec<Value> {
+        let log = self.log("performance");
+        let events = log.iter().filter_map(|entry| entry["message"].as_str());
+        let events = events.map(|event| serde_json::from_str::<Value>(event).unwrap());
+        events.map(|mut event| event["message"].take()).collect()
+    }
+
     /// What the driver noted since this was asked last.
     fn log(&self, kind: &str) -> Vec<Value> {
         let answer = self.ask_driver("se/log", &json!({ "type": kind })).unwrap();

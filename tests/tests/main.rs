@@ -10,6 +10,7 @@ mod arrows;
 mod browser;
 mod browser_hostile;
 mod browser_offline;
+mod browser_pages;
 mod browser_policy;
 mod bundle;
 mod chromium;
