@@ -3,9 +3,11 @@
 //! ```sh
 //! cargo build --package countersign-wasm --example page --target wasm32-unknown-unknown
 //! wasm-bindgen --target web --out-dir page target/wasm32-unknown-unknown/debug/examples/page.wasm
+//! echo '<script type="module">import init from "./page.js"; init();</script>' >page/index.html
+//! cargo run --package countersign-provider --example static_site -- http://127.0.0.1:8080 http://localhost:8081 page
 //! ```
 //!
-//! and a page beside it that loads `page.js`, under an address that the client `demo` has registered.
+//! The last command serves the page beside a provider whose client `shop` has registered its address.
 
 use countersign_wasm::{Client, Error, Options, Provider, Status, callback};
 use wasm_bindgen::JsValue;
@@ -26,7 +28,7 @@ async fn page(callback: Option<String>) -> Result<(), Error> {
     let client = Client::open(Options {
         api: vec!["http://127.0.0.1:8080".into()],
         callback,
-        ..Options::new("demo", issuer)
+        ..Options::new("shop", issuer)
     })
     .await?;
     if let Status::Out(_) = client.status() {
