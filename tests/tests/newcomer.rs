@@ -158,9 +158,8 @@ async fn the_commands_of_the_readme_work_as_they_are_written() {
 fn serves(words: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = countersign();
-    let data = folder.path().join("data").display().to_string();
-    let own = words.iter().map(|word| word.replace("/var/lib/countersign", &data));
-    command.args(own).args(["--listen", "127.0.0.1:0"]).current_dir(folder.path());
+    let own = words.iter().map(|word| word.replace("0.0.0.0:443", "127.0.0.1:0"));
+    command.args(own).current_dir(folder.path());
     let ran: Ran = run(command, "");
     assert_eq!(ran.status.code(), Some(1), "{ran:#?}");
     assert!(ran.stderr.contains("id.pem"), "{ran:#?}");
