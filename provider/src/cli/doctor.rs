@@ -169,7 +169,7 @@ async fn ring(config: &Config, store: Arc<dyn Store>, clock: Clock) -> Finding {
         Err(error) => return Finding::unwell(check, error),
     };
     match Keys::open(store, realm, master, clock, config.policy.longest()).await {
-        Ok(keys) => Finding::well(check, format!("opens the {} keys", keys.list().len())),
+        Ok(keys) => Finding::well(check, format!("opens the ring (keys: {})", keys.list().len())),
         Err(error) => Finding::unwell(check, error),
     }
 }
