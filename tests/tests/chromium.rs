@@ -98,27 +98,24 @@ impl Chromium {
     }
 
     /// What pages threw since this was asked last, and rejected promises, that nobody caught.
-    pub(crate) fn uncaught(&self) -> Vec<String> {
-        let log = self.log("browser");
+    pub(crate) fn uncaught(&self) -> io::Result<Vec<String>> {
+        let log = self.log("browser")?;
         let messages = log.iter().filter_map(|entry| entry["message"].as_str());
-        messages.filter(|message| message.contains("Uncaught")).map(str::to_owned).collect()
+        Ok(messages.filter(|message| message.contains("Uncaught")).map(str::to_owned).collect())
     }
 
     /// What went over the network since this was asked last: events of the debugging protocol.
     pub(crate) fn network(&self) -> Vec<Value> {
-        let log = self.log("performance");
+        let log = self.log("performance").unwrap();
         let events = log.iter().filter_map(|entry| entry["message"].as_str());
         let events = events.map(|event| serde_json::from_str::<Value>(event).unwrap());
         events.map(|mut event| event["message"].take()).collect()
     }
 
     /// What the driver noted since this was asked last.
-    fn log(&self, kind: &str) -> Vec<Value> {
-        let answer = self.ask_driver("se/log", &json!({ "type": kind })).unwrap();
-        match &answer["value"] {
-            Value::Array(entries) => entries.clone(),
-            _ => panic!("no log of {kind}: {answer}"),
-        }
+    fn log(&self, kind: &str) -> io::Result<Vec<Value>> {
+        let mut answer = self.ask_driver("se/log", &json!({ "type": kind }))?;
+        Ok(serde_json::from_value(answer["value"].take())?)
     }
 
     /// Blocks, so that it serves where a value is dropped.
@@ -218,9 +215,9 @@ fn has_left(error: &CmdError) -> bool {
 
 impl Drop for Chromium {
     fn drop(&mut self) {
-        let uncaught = if thread::panicking() { Vec::new() } else { self.uncaught() };
+        let uncaught = if thread::panicking() { Ok(Vec::new()) } else { self.uncaught() };
         self.kill();
-        assert!(uncaught.is_empty(), "nobody caught {uncaught:?}");
+        assert!(uncaught.as_ref().is_ok_and(Vec::is_empty), "nobody caught {uncaught:?}");
     }
 }
 
@@ -245,7 +242,7 @@ async fn what_nobody_caught_is_noticed() {
         let page = format!("data:text/html,<h1>Bad</h1><script>{script}</script>");
         browser.client.goto(&page).await.unwrap();
         browser.shows("Bad").await;
-        let uncaught = browser.uncaught();
+        let uncaught = browser.uncaught().unwrap();
         assert!(uncaught.len() == 1 && uncaught[0].contains(words), "{uncaught:?}");
     }
 }
