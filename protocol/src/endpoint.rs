@@ -5,7 +5,7 @@
 //! ([RFC 3986 §7](https://www.rfc-editor.org/rfc/rfc3986#section-7)). So what passes here means the same to the browser,
 //! to the HTTP client and to the operating system's opener.
 
-use std::{fmt, net::Ipv4Addr, net::Ipv6Addr};
+use std::fmt;
 
 /// The longest URL that is read, in bytes.
 pub const MAX_LENGTH: usize = 2048;
@@ -37,8 +37,9 @@ impl Origin {
 
     /// Whether the host is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
     pub fn is_loopback(&self) -> bool {
-        let v4 = |address: Ipv4Addr| address.is_loopback();
-        self.host == "localhost" || self.host == "[::1]" || self.host.parse().is_ok_and(v4)
+        self.host == "localhost"
+            || self.host == "[::1]"
+            || (self.host.starts_with("127.") && is_ipv4(&self.host))
     }
 }
 
@@ -71,9 +72,9 @@ impl Endpoint {
             Some(behind) => (true, behind),
             None => (false, text.strip_prefix("http://")?),
         };
-        let end = behind.find(['/', '?']).unwrap_or(behind.len());
-        let origin = authority(&behind[..end], secure)?;
-        let rest = text.len() - behind.len() + end;
+        let authority = behind.split(['/', '?']).next()?;
+        let origin = origin(authority, secure)?;
+        let rest = text.len() - behind.len() + authority.len();
         Some(Self { text: text.to_owned(), origin, rest })
     }
 
@@ -89,12 +90,12 @@ impl Endpoint {
 
     /// What stands behind scheme and authority, as it was given; may be empty.
     pub fn path_and_query(&self) -> &str {
-        &self.text[self.rest..]
+        self.text.get(self.rest..).unwrap_or_default()
     }
 
     /// Scheme and authority, as they were given.
     pub(crate) fn base(&self) -> &str {
-        &self.text[..self.rest]
+        self.text.get(..self.rest).unwrap_or_default()
     }
 }
 
@@ -104,10 +105,11 @@ fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)
 }
 
-fn authority(text: &str, secure: bool) -> Option<Origin> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, number(port)?),
-        _ => (text, if secure { 443 } else { 80 }),
+fn origin(authority: &str, secure: bool) -> Option<Origin> {
+    let colon = authority.bytes().rposition(|byte| byte == b':');
+    let (host, port) = match colon.filter(|_| !authority.ends_with(']')) {
+        Some(at) => (authority.get(..at)?, number(authority.get(at + 1..)?)?),
+        None => (authority, if secure { 443 } else { 80 }),
     };
     let host = host.to_ascii_lowercase();
     is_host(&host).then_some(Origin { secure, host, port })
@@ -120,18 +122,60 @@ fn number(port: &str) -> Option<u16> {
 
 fn is_host(host: &str) -> bool {
     if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        // Only the canonical spelling, so that two origins are one exactly when their texts are.
-        return address.parse::<Ipv6Addr>().is_ok_and(|parsed| parsed.to_string() == address);
+        return is_ipv6(address);
     }
     let label = |label: &str| {
         (1..=63).contains(&label.len())
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     // A host whose last label begins with a digit is read as a number by browsers: it must be a plain IPv4 address.
-    let last = host.rsplit('.').next().unwrap_or_default();
+    let last = host.split('.').fold("", |_, label| label);
     let numeric = last.starts_with(|c: char| c.is_ascii_digit());
     let named = host.len() <= 253 && host.split('.').all(label) && !numeric;
-    named || host.parse::<Ipv4Addr>().is_ok()
+    named || is_ipv4(host)
+}
+
+/// Four numbers without leading zeros.
+fn is_ipv4(host: &str) -> bool {
+    let number = |part: &str| {
+        let digits = part.bytes().all(|b| b.is_ascii_digit());
+        digits && (part == "0" || !part.starts_with('0')) && part.parse::<u8>().is_ok()
+    };
+    host.split('.').count() == 4 && host.split('.').all(number)
+}
+
+/// Eight groups in their only spelling ([RFC 5952 §4](https://www.rfc-editor.org/rfc/rfc5952#section-4)), as browsers
+/// write it, so that two origins are one exactly when their texts are: `::` stands for the longest run of zeros, for
+/// the first of several, and not for one alone.
+fn is_ipv6(address: &str) -> bool {
+    let groups = |text: &str| text.split(':').filter(|it| !it.is_empty()).count();
+    let plain = |text: &str| text.is_empty() || text.split(':').all(is_group);
+    let Some((before, after)) = address.split_once("::") else {
+        return groups(address) == 8 && plain(address) && zeros(address) < 2;
+    };
+    let Some(missing @ 2..) = 8_usize.checked_sub(groups(before) + groups(after)) else {
+        return false;
+    };
+    let touched =
+        before == "0" || before.ends_with(":0") || after == "0" || after.starts_with("0:");
+    let longest = zeros(before) < missing && zeros(after) <= missing;
+    plain(before) && plain(after) && longest && !touched
+}
+
+/// One to four hexadecimal digits, small and without leading zeros.
+fn is_group(text: &str) -> bool {
+    let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    digits && (text == "0" || ((1..=4).contains(&text.len()) && !text.starts_with('0')))
+}
+
+/// The longest run of zero groups.
+fn zeros(text: &str) -> usize {
+    let (mut longest, mut run) = (0, 0);
+    for group in text.split(':') {
+        run = if group == "0" { run + 1 } else { 0 };
+        longest = longest.max(run);
+    }
+    longest
 }
 
 #[cfg(test)]
@@ -189,6 +233,9 @@ mod tests {
             "https://a.1",
             "https://1.2.3.4.5",
             "https://[::1",
+            "https://[::1]a",
+            "https://[::1]:a",
+            "https://a[::1]",
             "https://::1",
             "https://[::0:1]",
             "https://[fe80::1%25eth0]",
@@ -200,6 +247,29 @@ mod tests {
             assert_eq!(Endpoint::parse(bad), None, "{bad}");
         }
         assert_eq!(Endpoint::parse(&format!("https://a.example/{}", "a".repeat(MAX_LENGTH))), None);
+    }
+
+    /// The standard library's spelling is the only one, but for addresses that it writes with dots.
+    #[test]
+    fn an_ipv6_address_has_one_spelling() {
+        for bits in 0..256_u16 {
+            for (one, wide) in [(1, "0001"), (0xab, "00ab"), (0xfff0, "FFF0")] {
+                let group = |index: u16| if bits >> index & 1 == 1 { one } else { 0 };
+                let groups: [u16; 8] = std::array::from_fn(|index| group(index as u16));
+                let address = std::net::Ipv6Addr::from(groups);
+                let text = address.to_string();
+                assert_eq!(is_ipv6(&text), !text.contains('.'), "{text}");
+                let spelled = |group: &u16| if *group == 0 { "0" } else { wide }.to_owned();
+                let long = groups.iter().map(spelled).collect::<Vec<_>>().join(":");
+                assert!(!is_ipv6(&long), "{long}");
+            }
+        }
+        for bad in
+            ["", ":", ":::", "::1::", "1:2:3:4:5:6:7", "1:2:3:4:5:6:7:8:9", "1::2:3:4:5:6:7:8"]
+        {
+            assert!(!is_ipv6(bad), "{bad}");
+        }
+        assert!(is_ipv6("::ffff:102:304"));
     }
 
     #[test]
