@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64ct::{Base64, Encoding as _};
 
 use crate::{
     client::{AuthMethod, Client},
@@ -107,7 +107,8 @@ fn basic_credentials(authorization: &[u8]) -> Option<Secret> {
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let bytes = STANDARD.decode(rest.trim_ascii()).ok()?;
+    let text = std::str::from_utf8(rest.trim_ascii()).ok()?;
+    let bytes = Base64::decode_vec(text).ok()?;
     String::from_utf8(bytes).ok().map(Secret::new)
 }
 
@@ -117,7 +118,8 @@ pub fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
     form::encode_into(&mut pair, client_id.as_str());
     pair.push(':');
     form::encode_into(&mut pair, secret.expose());
-    Secret::new(format!("Basic {}", STANDARD.encode(Secret::new(pair).expose())))
+    let pair = Secret::new(pair);
+    Secret::new("Basic ".to_owned() + &Base64::encode_string(pair.expose().as_bytes()))
 }
 
 #[cfg(test)]

@@ -99,22 +99,24 @@ pub enum Distrust {
     NoS256,
 }
 
+impl Distrust {
+    /// It as text, for a build without the machinery of [`fmt`].
+    pub fn text(&self) -> String {
+        let (before, after) = match self {
+            Self::IssuerMalformed => ("the issuer is not a URL without query and fragment", ""),
+            Self::IssuerInsecure => ("the issuer must use https (http only on loopback)", ""),
+            Self::IssuerDiffers => ("the metadata is that of another issuer", ""),
+            Self::EndpointUnsafe(name) => (*name, " is not an https URL that can be trusted"),
+            Self::EndpointMissing(name) => ("the provider announces no ", *name),
+            Self::NoS256 => ("the provider does not announce PKCE with S256", ""),
+        };
+        before.to_owned() + after
+    }
+}
+
 impl fmt::Display for Distrust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::IssuerMalformed => {
-                f.write_str("the issuer is not a URL without query and fragment")
-            }
-            Self::IssuerInsecure => {
-                f.write_str("the issuer must use https (http only on loopback)")
-            }
-            Self::IssuerDiffers => f.write_str("the metadata is that of another issuer"),
-            Self::EndpointUnsafe(name) => {
-                write!(f, "{name} is not an https URL that can be trusted")
-            }
-            Self::EndpointMissing(name) => write!(f, "the provider announces no {name}"),
-            Self::NoS256 => f.write_str("the provider does not announce PKCE with S256"),
-        }
+        f.write_str(&self.text())
     }
 }
 
@@ -148,13 +150,13 @@ impl Issuer {
     /// Where the metadata is: the well-known name goes between host and path
     /// ([§3.1](https://www.rfc-editor.org/rfc/rfc8414#section-3.1)).
     pub fn metadata_url(&self) -> String {
-        format!("{}/.well-known/oauth-authorization-server{}", self.endpoint.base(), self.path())
+        [self.endpoint.base(), "/.well-known/oauth-authorization-server", self.path()].concat()
     }
 
     /// Where providers of OpenID Connect alone have it: the well-known name goes behind the path (OpenID Connect
     /// Discovery §4, [RFC 8414 §5](https://www.rfc-editor.org/rfc/rfc8414#section-5)).
     pub fn openid_metadata_url(&self) -> String {
-        format!("{}{}/.well-known/openid-configuration", self.endpoint.base(), self.path())
+        [self.endpoint.base(), self.path(), "/.well-known/openid-configuration"].concat()
     }
 
     /// Scheme, host and port.
@@ -164,7 +166,11 @@ impl Issuer {
 
     /// The issuer's path, without a slash at its end; empty at a host's root.
     pub fn path(&self) -> &str {
-        self.endpoint.path_and_query().trim_end_matches('/')
+        let mut path = self.endpoint.path_and_query();
+        while let Some(shorter) = path.strip_suffix('/') {
+            path = shorter;
+        }
+        path
     }
 
     /// Believes the document if it is this issuer's, and every endpoint in it that a client uses can be trusted with a

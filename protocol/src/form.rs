@@ -138,25 +138,32 @@ fn percent_into(text: &mut String, byte: u8) {
 pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        encode_into(&mut text, name);
-        text.push('=');
-        encode_into(&mut text, value);
+        push(&mut text, name, value);
     }
     text
+}
+
+/// Appends one parameter to a query or body.
+pub fn push(text: &mut String, name: &str, value: &str) {
+    if !matches!(text.bytes().last(), None | Some(b'?' | b'&')) {
+        text.push('&');
+    }
+    encode_into(text, name);
+    text.push('=');
+    encode_into(text, value);
 }
 
 /// Appends parameters to the query of an absolute URI, keeping the query that it has
 /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)). The URI must have no fragment.
 pub fn append_to_uri<'a>(uri: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let separator = match uri.split_once('?') {
-        None => "?",
-        Some((_, "")) => "",
-        Some(_) => "&",
-    };
-    format!("{uri}{separator}{}", encode(pairs))
+    let mut text = uri.to_owned();
+    if !uri.contains('?') {
+        text.push('?');
+    }
+    for (name, value) in pairs {
+        push(&mut text, name, value);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -2,17 +2,17 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::{Deserialize, Serialize};
 
 /// base64url without padding, which is how bytes stand in every token, cookie and record of ours.
 pub fn encode(bytes: &[u8]) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
+    Base64UrlUnpadded::encode_string(bytes)
 }
 
 /// The bytes behind [`encode`]; `None` for any other spelling, changed pad bits included.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
+    Base64UrlUnpadded::decode_vec(text).ok()
 }
 
 /// Serde for a byte array as base64url.
@@ -116,11 +116,16 @@ macro_rules! random {
             pub const fn as_bytes(&self) -> &[u8; $bytes] {
                 &self.0
             }
+
+            /// The bytes as base64url.
+            pub fn text(&self) -> String {
+                encode(&self.0)
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&encode(&self.0))
+                f.write_str(&self.text())
             }
         }
 

@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64ct::{Base64, Encoding as _};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -55,17 +55,19 @@ pub fn start(
 ) -> Result<Started, Distrust> {
     let endpoint = provider.authorization_endpoint()?;
     let (verifier, challenge) = pkce::pair(&random[0]);
-    let (state, challenge) = (id::encode(&random[1]), challenge.to_string());
-    let mut parameters = vec![
+    let state = id::encode(&random[1]);
+    let parameters = [
         ("response_type", "code"),
         ("client_id", client_id.as_str()),
         ("redirect_uri", redirect_uri),
         ("state", &state),
-        ("code_challenge", &challenge),
+        ("code_challenge", &challenge.text()),
         ("code_challenge_method", pkce::METHOD),
     ];
-    parameters.extend(scope.map(|scope| ("scope", scope.as_str())));
-    let url = form::append_to_uri(endpoint, parameters);
+    let mut url = form::append_to_uri(endpoint, parameters);
+    if let Some(scope) = scope {
+        form::push(&mut url, "scope", scope.as_str());
+    }
     let pending = Pending {
         verifier,
         issuer: provider.metadata().issuer.clone(),
@@ -111,27 +113,30 @@ impl std::error::Error for Callback {}
 impl Pending {
     /// It as text, for a place that keeps no JSON.
     pub fn to_text(&self) -> Secret {
-        let mut fields = vec![
+        Secret::new(form::encode([
             ("state", self.state.expose()),
             ("verifier", self.verifier.expose()),
             ("issuer", &self.issuer),
             ("names_issuer", if self.names_issuer { "1" } else { "0" }),
             ("redirect_uri", &self.redirect_uri),
-        ];
-        fields.extend(self.scope.as_ref().map(|scope| ("scope", scope.as_str())));
-        Secret::new(form::encode(fields))
+            // An empty one is read as none.
+            ("scope", self.scope.as_ref().map_or("", Scope::as_str)),
+        ]))
     }
 
     /// Reads [`to_text`](Self::to_text); `None` for anything else.
     pub fn from_text(text: &str) -> Option<Self> {
         let form = Form::parse(text.as_bytes()).ok()?;
         let get = |name| form.get(name).ok().flatten();
+        let (state, verifier) = (get("state")?, get("verifier")?);
+        let (issuer, redirect_uri) = (get("issuer")?, get("redirect_uri")?);
+        let names_issuer = get("names_issuer")? != "0";
         Some(Self {
-            state: get("state")?.into(),
-            verifier: get("verifier")?.into(),
-            issuer: get("issuer")?.to_owned(),
-            names_issuer: get("names_issuer")? != "0",
-            redirect_uri: get("redirect_uri")?.to_owned(),
+            state: state.into(),
+            verifier: verifier.into(),
+            issuer: issuer.to_owned(),
+            names_issuer,
+            redirect_uri: redirect_uri.to_owned(),
             scope: get("scope").and_then(|scope| scope.parse().ok()),
         })
     }
@@ -153,8 +158,12 @@ impl Pending {
             let description = get("error_description")?;
             return Err(Callback::Refused(refusal(error, description)));
         }
-        let code = Secret::from(get("code")?.ok_or(Callback::Empty)?);
-        Ok(Returned { code, pending: self.clone() })
+        Ok(Returned {
+            code: get("code")?.ok_or(Callback::Empty)?.into(),
+            verifier: self.verifier.clone(),
+            redirect_uri: self.redirect_uri.clone(),
+            scope: self.scope.clone(),
+        })
     }
 }
 
@@ -167,13 +176,15 @@ fn refusal(error: &str, description: Option<&str>) -> ErrorResponse {
 #[derive(Debug)]
 pub struct Returned {
     code: Secret,
-    pending: Pending,
+    verifier: Secret,
+    redirect_uri: String,
+    scope: Option<Scope>,
 }
 
 impl Returned {
     /// The scope that was asked for.
     pub fn scope(&self) -> Option<&Scope> {
-        self.pending.scope.as_ref()
+        self.scope.as_ref()
     }
 
     /// The parameters for the token endpoint
@@ -183,8 +194,8 @@ impl Returned {
         vec![
             ("grant_type", "authorization_code"),
             ("code", self.code.expose()),
-            ("redirect_uri", &self.pending.redirect_uri),
-            ("code_verifier", self.pending.verifier.expose()),
+            ("redirect_uri", &self.redirect_uri),
+            ("code_verifier", self.verifier.expose()),
         ]
     }
 }
@@ -261,7 +272,7 @@ fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
     pair.push(':');
     form::encode_into(&mut pair, secret.expose());
     let pair = Secret::new(pair);
-    Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
+    Secret::new("Basic ".to_owned() + &Base64::encode_string(pair.expose().as_bytes()))
 }
 
 #[cfg(test)]

@@ -21,6 +21,11 @@ impl Challenge {
         bytes.map(Self).ok_or(Denied::ChallengeMalformed)
     }
 
+    /// The 43 characters.
+    pub fn text(&self) -> String {
+        id::encode(&self.0)
+    }
+
     /// Whether the verifier is the challenge's ([§4.6](https://www.rfc-editor.org/rfc/rfc7636#section-4.6)).
     pub fn verify(&self, verifier: &Secret) -> Result<(), Denied> {
         let own = Self(Sha256::digest(verifier.expose().as_bytes()).into());
@@ -35,7 +40,7 @@ impl Challenge {
 
 impl std::fmt::Display for Challenge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&id::encode(&self.0))
+        f.write_str(&self.text())
     }
 }
 

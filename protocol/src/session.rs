@@ -298,18 +298,24 @@ pub enum Offline {
     Waiting,
 }
 
+impl Offline {
+    /// It as text, for a build without the machinery of [`fmt`].
+    pub fn text(&self) -> String {
+        let (before, after): (&str, &str) = match self {
+            Self::Unreachable => ("the provider cannot be reached", ""),
+            Self::Unanswered => ("the provider did not answer", ""),
+            Self::Provider(status) => ("the provider answered with status ", &status.to_string()),
+            Self::Refused(code) => ("the provider refuses this client: ", code),
+            Self::Storage => ("the kept session cannot be read or written", ""),
+            Self::Waiting => ("another program is refreshing the session and does not finish", ""),
+        };
+        before.to_owned() + after
+    }
+}
+
 impl fmt::Display for Offline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable => f.write_str("the provider cannot be reached"),
-            Self::Unanswered => f.write_str("the provider did not answer"),
-            Self::Provider(status) => write!(f, "the provider answered with status {status}"),
-            Self::Refused(code) => write!(f, "the provider refuses this client: {code}"),
-            Self::Storage => f.write_str("the kept session cannot be read or written"),
-            Self::Waiting => {
-                f.write_str("another program is refreshing the session and does not finish")
-            }
-        }
+        f.write_str(&self.text())
     }
 }
 

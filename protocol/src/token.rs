@@ -87,6 +87,19 @@ impl ErrorResponse {
     }
 }
 
+impl ErrorResponse {
+    /// It as [printable](Self::printable) text, for a build without the machinery of [`fmt`].
+    pub fn text(&self) -> String {
+        let Self { error, error_description } = self.printable();
+        let mut text = error.into_owned();
+        if let Some(description) = error_description {
+            text.push_str(": ");
+            text.push_str(&description);
+        }
+        text
+    }
+}
+
 impl From<&Denied> for ErrorResponse {
     fn from(denied: &Denied) -> Self {
         Self {
@@ -103,12 +116,7 @@ impl From<&Denied> for ErrorResponse {
 
 impl fmt::Display for ErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { error, error_description } = self.printable();
-        f.write_str(&error)?;
-        if let Some(description) = error_description {
-            write!(f, ": {description}")?;
-        }
-        Ok(())
+        f.write_str(&self.text())
     }
 }
 

@@ -88,7 +88,7 @@ impl Answer {
         refusal: impl FnOnce() -> Option<ErrorResponse>,
     ) -> Self {
         let retry_after =
-            retry_after.and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+            retry_after.and_then(|value| value.trim_ascii().parse().ok()).map(Duration::from_secs);
         let failed = Self::Failed { status, retry_after };
         match status {
             200 if is_json => tokens().map_or(Self::Lost, Self::Tokens),

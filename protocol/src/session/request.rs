@@ -55,13 +55,15 @@ pub fn says_invalid_token<'a>(challenges: impl IntoIterator<Item = &'a str>) -> 
 fn challenge_says_so(value: &str) -> bool {
     let mut bearer = false;
     for part in Unquoted(value) {
-        let (scheme, parameter) = scheme_and_parameter(part.trim());
+        let (scheme, parameter) = scheme_and_parameter(part.trim_ascii());
         if let Some(scheme) = scheme {
             bearer = scheme.eq_ignore_ascii_case("bearer");
         }
         let (name, value) = parameter.split_once('=').unwrap_or_default();
-        let value = value.trim().trim_matches('"');
-        if bearer && name.trim().eq_ignore_ascii_case("error") && value == "invalid_token" {
+        let value = value.trim_ascii();
+        let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let says = quoted.unwrap_or(value) == "invalid_token";
+        if bearer && says && name.trim_ascii().eq_ignore_ascii_case("error") {
             return true;
         }
     }
@@ -70,9 +72,9 @@ fn challenge_says_so(value: &str) -> bool {
 
 /// A part is `scheme`, `scheme name=value` or `name=value`, with or without spaces around the sign.
 fn scheme_and_parameter(part: &str) -> (Option<&str>, &str) {
-    let end = part.find([' ', '=']).unwrap_or(part.len());
-    let rest = part[end..].trim_start();
-    if rest.starts_with('=') { (None, part) } else { (Some(&part[..end]), rest) }
+    let scheme = part.split([' ', '=']).next().unwrap_or(part);
+    let rest = part.strip_prefix(scheme).unwrap_or_default().trim_ascii_start();
+    if rest.starts_with('=') { (None, part) } else { (Some(scheme), rest) }
 }
 
 /// The parts of a header between commas that stand outside quotes.
@@ -97,7 +99,7 @@ impl<'a> Iterator for Unquoted<'a> {
             false
         });
         let end = comma.unwrap_or(self.0.len());
-        let part = &self.0[..end];
+        let part = self.0.get(..end).unwrap_or_default();
         self.0 = self.0.get(end + 1..).unwrap_or_default();
         Some(part)
     }

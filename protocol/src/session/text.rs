@@ -3,7 +3,7 @@
 use super::{Farewell, Format, Generation, Kept, Owner, Renewal, Tokens};
 use crate::{
     ClientId, Scope, Secret, Timestamp,
-    form::{Form, encode},
+    form::{self, Form},
 };
 
 const V: &str = "v";
@@ -25,91 +25,114 @@ const FAREWELL: [&str; 2] = ["revoke", "end"];
 impl Kept {
     /// The record as text, with the tokens in the clear.
     pub fn to_text(&self) -> Secret {
-        let mut fields = vec![
-            (V, Format::NUMBER.to_string()),
-            (ISSUER, self.owner.issuer.clone()),
-            (CLIENT, self.owner.client_id.to_string()),
-            (LINE, self.generation.line.to_string()),
-            (NUMBER, self.generation.number.to_string()),
-        ];
-        let mut time = |name, moment: Option<Timestamp>| {
-            fields.extend(moment.map(|moment| (name, moment.as_millis().to_string())));
-        };
-        time(ATTEMPT, self.attempt);
-        time(HOLD, self.hold);
-        fields.extend(self.tokens.iter().flat_map(fields_of));
-        let farewell = |it: &Farewell| {
-            let name = FAREWELL[usize::from(it.ends_sign_in)];
-            (name, it.token.expose().to_owned())
-        };
-        fields.extend(self.farewells.iter().map(farewell));
-        let text = encode(fields.iter().map(|(name, value)| (*name, value.as_str())));
-        for (_, value) in fields {
-            drop(Secret::new(value));
+        let mut text = Text(String::with_capacity(512));
+        text.number(V, u64::from(Format::NUMBER));
+        text.push(ISSUER, &self.owner.issuer);
+        text.push(CLIENT, self.owner.client_id.as_str());
+        text.push(LINE, &self.generation.line.text());
+        text.number(NUMBER, self.generation.number);
+        text.time(ATTEMPT, self.attempt);
+        text.time(HOLD, self.hold);
+        if let Some(tokens) = &self.tokens {
+            text.tokens(tokens);
         }
-        Secret::new(text)
+        for farewell in &self.farewells {
+            text.push(FAREWELL[usize::from(farewell.ends_sign_in)], farewell.token.expose());
+        }
+        Secret::new(text.0)
     }
 
     /// Reads [`to_text`](Self::to_text); `None` for anything else, another release's record included.
     pub fn from_text(text: &str) -> Option<Self> {
         let form = Form::parse(text.as_bytes()).ok()?;
-        let get = |name| form.get(name).ok().flatten();
-        let number = |name| get(name).and_then(|text| text.parse::<u64>().ok());
-        let time = |name| number(name).map(Timestamp::from_millis);
-        if number(V) != Some(u64::from(Format::NUMBER)) {
+        // First all that can fail, then what owns memory: so that the browser's build has less to give back.
+        let (line, number) = (get(&form, LINE)?.parse().ok()?, number(&form, NUMBER)?);
+        let (issuer, client_id) = (get(&form, ISSUER)?, get(&form, CLIENT)?);
+        if self::number(&form, V) != Some(u64::from(Format::NUMBER)) {
             return None;
         }
-        let farewells = form.iter().filter_map(|(name, token)| {
-            let ends_sign_in = FAREWELL.iter().position(|own| *own == name)? == 1;
-            Some(Farewell { token: token.into(), ends_sign_in })
-        });
         Some(Self {
             v: Format,
-            owner: Owner {
-                issuer: get(ISSUER)?.to_owned(),
-                client_id: ClientId::new(get(CLIENT)?)?,
-            },
-            generation: Generation { line: get(LINE)?.parse().ok()?, number: number(NUMBER)? },
-            tokens: get(ACCESS).and_then(|access| tokens_of(access, &form)),
-            attempt: time(ATTEMPT),
-            hold: time(HOLD),
-            farewells: farewells.collect(),
+            owner: Owner { client_id: ClientId::new(client_id)?, issuer: issuer.to_owned() },
+            generation: Generation { line, number },
+            tokens: tokens(&form),
+            attempt: time(&form, ATTEMPT),
+            hold: time(&form, HOLD),
+            farewells: form.iter().filter_map(farewell).collect(),
         })
     }
 }
 
-fn fields_of(tokens: &Tokens) -> Vec<(&'static str, String)> {
-    let scope = |scope: &Option<Scope>| scope.as_ref().map(|it| it.as_str().to_owned());
-    let mut fields = vec![
-        (ACCESS, tokens.access.expose().to_owned()),
-        (SINCE, tokens.since.as_millis().to_string()),
-    ];
-    let life = tokens.expires_in.map(|seconds| seconds.to_string());
-    fields.extend(life.map(|seconds| (EXPIRES_IN, seconds)));
-    fields.extend(scope(&tokens.scope).map(|scope| (SCOPE, scope)));
-    match &tokens.renewal {
-        Renewal::RefreshToken(token) => fields.push((REFRESH, token.expose().to_owned())),
-        Renewal::ClientCredentials(asked) => {
-            fields.push((CLIENT_SCOPE, scope(asked).unwrap_or_default()));
-        }
-        Renewal::No => {}
+/// A record that is being written.
+struct Text(String);
+
+impl Text {
+    fn push(&mut self, name: &str, value: &str) {
+        form::push(&mut self.0, name, value);
     }
-    fields
+
+    fn number(&mut self, name: &str, value: u64) {
+        self.push(name, &value.to_string());
+    }
+
+    fn time(&mut self, name: &str, moment: Option<Timestamp>) {
+        if let Some(moment) = moment {
+            self.number(name, moment.as_millis());
+        }
+    }
+
+    fn tokens(&mut self, tokens: &Tokens) {
+        self.push(ACCESS, tokens.access.expose());
+        self.time(SINCE, Some(tokens.since));
+        if let Some(seconds) = tokens.expires_in {
+            self.number(EXPIRES_IN, seconds);
+        }
+        if let Some(scope) = &tokens.scope {
+            self.push(SCOPE, scope.as_str());
+        }
+        match &tokens.renewal {
+            Renewal::RefreshToken(token) => self.push(REFRESH, token.expose()),
+            Renewal::ClientCredentials(asked) => {
+                self.push(CLIENT_SCOPE, asked.as_ref().map_or("", Scope::as_str));
+            }
+            Renewal::No => {}
+        }
+    }
 }
 
-fn tokens_of(access: &str, form: &Form<'_>) -> Option<Tokens> {
-    let get = |name| form.get(name).ok().flatten();
-    let scope = |name| get(name).and_then(|text| text.parse().ok());
-    let renewal = match get(REFRESH) {
+fn get<'a>(form: &'a Form<'_>, name: &'static str) -> Option<&'a str> {
+    form.get(name).ok().flatten()
+}
+
+fn number(form: &Form<'_>, name: &'static str) -> Option<u64> {
+    get(form, name)?.parse().ok()
+}
+
+fn time(form: &Form<'_>, name: &'static str) -> Option<Timestamp> {
+    number(form, name).map(Timestamp::from_millis)
+}
+
+fn scope(form: &Form<'_>, name: &'static str) -> Option<Scope> {
+    get(form, name)?.parse().ok()
+}
+
+fn farewell((name, token): (&str, &str)) -> Option<Farewell> {
+    let ends_sign_in = FAREWELL.iter().position(|own| *own == name)? == 1;
+    Some(Farewell { token: token.into(), ends_sign_in })
+}
+
+fn tokens(form: &Form<'_>) -> Option<Tokens> {
+    let (access, since) = (get(form, ACCESS)?, time(form, SINCE)?);
+    let renewal = match get(form, REFRESH) {
         Some(token) => Renewal::RefreshToken(token.into()),
-        None if form.has(CLIENT_SCOPE) => Renewal::ClientCredentials(scope(CLIENT_SCOPE)),
+        None if form.has(CLIENT_SCOPE) => Renewal::ClientCredentials(scope(form, CLIENT_SCOPE)),
         None => Renewal::No,
     };
     Some(Tokens {
         access: access.into(),
-        since: Timestamp::from_millis(get(SINCE)?.parse().ok()?),
-        expires_in: get(EXPIRES_IN).and_then(|text| text.parse().ok()),
-        scope: scope(SCOPE),
+        since,
+        expires_in: number(form, EXPIRES_IN),
+        scope: scope(form, SCOPE),
         renewal,
     })
 }
