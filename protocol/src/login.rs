@@ -41,6 +41,30 @@ pub struct Pending {
     names_issuer: bool,
     redirect_uri: String,
     scope: Option<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    return_to: Option<ReturnTo>,
+}
+
+/// Where a page goes on after a sign-in: a path of its own origin, with query and fragment if need be. An address that
+/// anybody else could have put there would make the page an open redirect
+/// ([RFC 9700 §4.11](https://www.rfc-editor.org/rfc/rfc9700#section-4.11)).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReturnTo(String);
+
+impl ReturnTo {
+    /// Reads a path; `None` for what a browser could read as another origin's address: it begins with one slash, no
+    /// other and no backslash follows, and nothing in it is a control character, which browsers leave out.
+    pub fn parse(path: &str) -> Option<Self> {
+        let second = path.strip_prefix('/')?.as_bytes().first();
+        let local = !matches!(second, Some(b'/' | b'\\'));
+        (local && !path.bytes().any(|byte| byte.is_ascii_control())).then(|| Self(path.to_owned()))
+    }
+
+    /// The path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
 }
 
 /// Begins a sign-in by authorization code with PKCE. State and verifier have 256 bits each, of `random`.
@@ -75,6 +99,7 @@ pub fn start(
         redirect_uri: redirect_uri.to_owned(),
         scope: scope.cloned(),
         state: Secret::new(state),
+        return_to: None,
     };
     Ok(Started { url, pending })
 }
@@ -111,6 +136,16 @@ impl fmt::Display for Callback {
 impl std::error::Error for Callback {}
 
 impl Pending {
+    /// It, with where to go on.
+    pub fn returning_to(self, return_to: Option<ReturnTo>) -> Self {
+        Self { return_to, ..self }
+    }
+
+    /// Where to go on when the answer is here.
+    pub fn return_to(&self) -> Option<&ReturnTo> {
+        self.return_to.as_ref()
+    }
+
     /// It as text, for a place that keeps no JSON.
     pub fn to_text(&self) -> Secret {
         Secret::new(form::encode([
@@ -121,6 +156,7 @@ impl Pending {
             ("redirect_uri", &self.redirect_uri),
             // An empty one is read as none.
             ("scope", self.scope.as_ref().map_or("", Scope::as_str)),
+            ("return_to", self.return_to.as_ref().map_or("", ReturnTo::as_str)),
         ]))
     }
 
@@ -138,6 +174,7 @@ impl Pending {
             names_issuer,
             redirect_uri: redirect_uri.to_owned(),
             scope: get("scope").and_then(|scope| scope.parse().ok()),
+            return_to: get("return_to").and_then(ReturnTo::parse),
         })
     }
 
@@ -326,6 +363,35 @@ mod tests {
             ("scope", "a b"),
         ];
         assert_eq!(form.iter().collect::<Vec<_>>(), expected);
+    }
+
+    /// B5: an address that a browser reads as another origin's is no place to go on at.
+    #[test]
+    fn only_a_path_of_the_own_origin_is_returned_to() {
+        for good in
+            ["/", "/orders/7?open=1#total", "/a//b", "/?next=https://evil.test", "/@evil.test"]
+        {
+            let path = ReturnTo::parse(good);
+            assert_eq!(path.as_ref().map(ReturnTo::as_str), Some(good));
+            let pending = begun(true, 1).pending.returning_to(path.clone());
+            let kept = Pending::from_text(pending.to_text().expose()).unwrap();
+            assert_eq!(kept.return_to(), path.as_ref());
+        }
+        for bad in [
+            "",
+            "orders",
+            "//evil.test",
+            "/\\evil.test",
+            "/\t/evil.test",
+            "\t//evil.test",
+            "/\n\\evil.test",
+            " //evil.test",
+            "\\/evil.test",
+            "https://evil.test/",
+            "javascript:alert(1)",
+        ] {
+            assert_eq!(ReturnTo::parse(bad), None, "{bad:?}");
+        }
     }
 
     /// N2, B1: forged, replayed, mixed-up and broken answers.
