@@ -31,7 +31,7 @@ async fn page(callback: Option<String>) -> Result<(), Error> {
         ..Options::new("shop", issuer)
     })
     .await?;
-    if let Status::Out(_) = client.status() {
+    if let Status::Out = client.status() {
         return client.login().await;
     }
     client.watch(|status| show(status.as_str()));

@@ -1,26 +1,14 @@
-//! A client of one provider, on one page.
+//! A client of one provider, on one page, for programs in Rust. `client.js` carries it out.
 
-use std::{
-    cell::{Cell, RefCell},
-    fmt,
-    rc::Rc,
-};
+use std::fmt;
 
-use countersign_protocol::{
-    ClientId, Scope,
-    discovery::{Checked, Issuer, PlainHttp},
-    endpoint::Origin,
-    id,
-    session::{self, Offline, Out, Owner, request::AllowList},
-};
-use web_sys::BroadcastChannel;
+use countersign_protocol::Secret;
+use js_sys::Function;
+use serde::Serialize;
+use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
+use web_sys::Response;
 
-use crate::{
-    error::Error,
-    login,
-    storage::{Found, Place, Storage},
-    transport, web,
-};
+use crate::{error::Error, storage::Storage, tab::Tab};
 
 /// How the provider is known.
 #[derive(Clone, Debug)]
@@ -47,7 +35,7 @@ pub struct Options {
     pub scope: Option<String>,
     /// Where the session is kept.
     pub storage: Storage,
-    /// What [`callback`](crate::callback) gave, when it was called before.
+    /// What [`callback`] gave, when it was called before.
     pub callback: Option<String>,
 }
 
@@ -67,80 +55,48 @@ impl Options {
 }
 
 /// Whether somebody is signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     /// Signed in.
     In,
     /// Signed in, but the token cannot be renewed now. It comes back by itself.
-    Offline(Offline),
+    Offline,
     /// Signed out: call `login`.
-    Out(Reason),
+    Out,
 }
 
 impl Status {
     /// The word for it.
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::In => "in",
-            Self::Offline(_) => "offline",
-            Self::Out(_) => "out",
-        }
-    }
-}
-
-/// Why nobody is signed in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// Nobody has signed in yet.
-    New,
-    /// The browser has lost the key that the kept session was sealed with, and the session with it.
-    StorageLost,
-    /// A session has ended.
-    Ended(Out),
-}
-
-impl Reason {
-    /// The word for it.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::New => "new",
-            Self::StorageLost => "storage-lost",
-            Self::Ended(Out::Left) => "left",
-            Self::Ended(Out::LeftElsewhere) => "left-elsewhere",
-            Self::Ended(Out::Replaced) => "replaced",
-            Self::Ended(Out::Refused) => "refused",
-            Self::Ended(Out::Expired) => "expired",
+            Self::In => "in",
+            Self::Offline => "offline",
+            Self::Out => "out",
         }
     }
+
+    fn of(word: &JsValue) -> Self {
+        let word = word.as_string();
+        [Self::In, Self::Offline]
+            .into_iter()
+            .find(|it| word.as_deref() == Some(it.as_str()))
+            .unwrap_or(Self::Out)
+    }
+}
+
+/// Takes the answer of a sign-in by redirect out of this page's address, so that nothing that the page loads from now
+/// on can see it: no `Referer`, no history. `None`: the page is no callback.
+///
+/// [`Client::open`] does this too; a page that loads anything before calls it first, and hands on what it gave.
+pub fn callback() -> Option<String> {
+    shell::callback()
 }
 
 /// Keeps one user of this origin signed in. Clones are one client.
-#[derive(Clone, Debug)]
-pub struct Client(pub(crate) Rc<Inner>);
+#[derive(Clone)]
+pub struct Client(shell::Auth);
 
-type Watcher = Rc<dyn Fn(&Status)>;
-
-pub(crate) struct Inner {
-    pub(crate) owner: Owner,
-    pub(crate) issuer: Issuer,
-    pub(crate) metadata: RefCell<Option<Checked>>,
-    pub(crate) place: Place,
-    pub(crate) lock_name: String,
-    pub(crate) api: AllowList,
-    pub(crate) redirect_uri: String,
-    pub(crate) scope: Option<Scope>,
-    pub(crate) session: RefCell<Option<session::Session>>,
-    pub(crate) nobody: Cell<Reason>,
-    pub(crate) refreshing: RefCell<Option<js_sys::Promise>>,
-    pub(crate) retrying: Cell<bool>,
-    pub(crate) channel: RefCell<Option<BroadcastChannel>>,
-    pub(crate) failed: RefCell<Option<Error>>,
-    told: RefCell<Option<Status>>,
-    watchers: RefCell<Vec<(u32, Watcher)>>,
-    number: Cell<u32>,
-}
-
-impl fmt::Debug for Inner {
+impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client(..)")
     }
@@ -152,177 +108,216 @@ impl Client {
     /// A callback that fails does not fail this: see [`callback_error`](Self::callback_error). Fails when an option
     /// makes no sense, the page is not secure, or the provider's document cannot be had or is not believed.
     pub async fn open(options: Options) -> Result<Self, Error> {
-        let callback = options.callback.clone().or_else(login::callback);
-        let client = Self(Rc::new(Inner::open(options).await?));
-        client.0.restore().await;
-        client.0.clone().listen();
-        if let Some(callback) = callback {
-            let outcome = client.0.returned(&callback).await;
-            *client.0.failed.borrow_mut() = outcome.err();
-        }
-        client.0.catch_up();
-        client.0.tell();
-        Ok(client)
+        let (issuer, document) = match options.provider {
+            Provider::Issuer(issuer) => (Some(issuer), None),
+            Provider::Document(url) => (None, Some(url)),
+        };
+        let answer = options.callback.or_else(callback);
+        let options = Open {
+            client_id: options.client_id,
+            issuer,
+            api: options.api,
+            redirect_uri: options.redirect_uri,
+            scope: options.scope,
+            storage: options.storage.as_str(),
+        };
+        let options = serde_wasm_bindgen::to_value(&options).map_err(JsValue::from)?;
+        let tab = Tab::new(&shell::complete(&options)).map_err(JsValue::from)?;
+        Ok(Self(shell::open(tab, document, answer).await?.unchecked_into()))
     }
 
     /// Whether somebody is signed in.
     pub fn status(&self) -> Status {
-        self.0.status()
+        Status::of(&self.0.status())
+    }
+
+    /// Why it is `out` (`new`, `left`, `left-elsewhere`, `replaced`, `refused`, `expired`, `storage-lost`) or `offline`.
+    pub fn reason(&self) -> Option<String> {
+        self.0.reason()
     }
 
     /// Why the callback that this page was opened with signed nobody in, if it did not. A session that was there
     /// before goes on.
     pub fn callback_error(&self) -> Option<Error> {
-        self.0.failed.borrow().clone()
+        let error = self.0.error();
+        (!error.is_undefined()).then(|| error.into())
+    }
+
+    /// Where the page that began the sign-in wanted to come back to: a path of this origin.
+    pub fn return_to(&self) -> Option<String> {
+        self.0.return_to()
     }
 
     /// Where the session is kept: memory, whatever was asked for, when the browser lets nothing be kept.
     pub fn storage(&self) -> Storage {
-        self.0.place.storage()
+        Storage::parse(&self.0.storage()).unwrap_or_default()
     }
 
-    /// The scope that was granted, where it is known.
-    pub fn scope(&self) -> Option<Scope> {
-        self.0.session.borrow().as_ref()?.scope().cloned()
+    /// The scope that was granted, by spaces, where it is known.
+    pub fn scope(&self) -> Option<String> {
+        self.0.scope()
     }
 
-    /// Calls `watcher` with the status now and at each change. Gives the number to [`unwatch`](Self::unwatch) it.
-    pub fn watch(&self, watcher: impl Fn(&Status) + 'static) -> u32 {
-        let number = self.0.number.get();
-        self.0.number.set(number + 1);
-        watcher(&self.status());
-        let watcher: Watcher = Rc::new(watcher);
-        self.0.watchers.borrow_mut().push((number, watcher));
-        number
+    /// When the access token ends, by this machine's clock, in milliseconds since 1970; `None` when that is not known.
+    pub fn expires(&self) -> Option<f64> {
+        self.0.expires()
     }
 
-    /// Ends a [`watch`](Self::watch).
-    pub fn unwatch(&self, number: u32) {
-        self.0.watchers.borrow_mut().retain(|(own, _)| *own != number);
-    }
-}
-
-impl Inner {
-    async fn open(options: Options) -> Result<Self, Error> {
-        let client_id =
-            ClientId::new(options.client_id).ok_or(Error::Option("clientId is missing"))?;
-        if web::locks().is_none() {
-            return Err(Error::NotSecure);
-        }
-        let scope = options.scope.map(|scope| scope.parse()).transpose();
-        let scope =
-            scope.map_err(|_| Error::Option("scope has characters that are not allowed"))?;
-        let api = allowed(&options.api)?;
-        let redirect_uri = match options.redirect_uri {
-            Some(uri) => uri,
-            None => here().ok_or(Error::NotSecure)?,
-        };
-        let (issuer, metadata) = believe(options.provider).await?;
-        let owner = Owner { issuer: issuer.as_str().to_owned(), client_id };
-        let place = Place::open(&owner, options.storage).await;
-        let lock_name = match place.storage() {
-            Storage::Local => place.name().to_owned(),
-            // Shared with nobody, so every page has its own.
-            Storage::Session | Storage::Memory => {
-                let own = web::random::<16>().ok_or(Error::NotSecure)?;
-                format!("{} {}", place.name(), id::encode(&own))
-            }
-        };
-        Ok(Self {
-            place,
-            lock_name,
-            owner,
-            issuer,
-            metadata: RefCell::new(metadata),
-            api,
-            redirect_uri,
-            scope,
-            session: RefCell::default(),
-            nobody: Cell::new(Reason::New),
-            refreshing: RefCell::default(),
-            retrying: Cell::new(false),
-            channel: RefCell::default(),
-            failed: RefCell::default(),
-            told: RefCell::default(),
-            watchers: RefCell::default(),
-            number: Cell::new(0),
-        })
+    /// Calls `watcher` with the status now and at each change, until [`Watch::end`] is called.
+    pub fn watch(&self, watcher: impl Fn(Status) + 'static) -> Watch {
+        let heard = move |status: JsValue| watcher(Status::of(&status));
+        let heard = Closure::<dyn Fn(JsValue)>::new(heard).into_js_value();
+        Watch(self.0.watch(heard.unchecked_ref()))
     }
 
-    /// The provider's metadata, asked for once.
-    pub(crate) async fn provider(&self) -> Result<Checked, Error> {
-        if let Some(known) = &*self.metadata.borrow() {
-            return Ok(known.clone());
-        }
-        let found = transport::discover(&self.issuer).await?;
-        *self.metadata.borrow_mut() = Some(found.clone());
-        Ok(found)
+    /// Leaves this page for the provider's sign-in. The page at the redirect URI finishes it when it is opened.
+    pub async fn login(&self) -> Result<(), Error> {
+        self.log_in(&Login::default()).await
     }
 
-    pub(crate) fn status(&self) -> Status {
-        let status = self.session.borrow().as_ref().map(session::Session::status);
-        match status {
-            None => Status::Out(self.nobody.get()),
-            Some(session::Status::In) => Status::In,
-            Some(session::Status::Offline(why)) => Status::Offline(why),
-            Some(session::Status::Out(why)) => Status::Out(Reason::Ended(why)),
-        }
+    /// The same, and [`return_to`](Self::return_to) tells that page this path of its origin.
+    pub async fn login_and_return_to(&self, path: &str) -> Result<(), Error> {
+        self.log_in(&Login { return_to: Some(path), ..Login::default() }).await
     }
 
-    /// Takes what the place holds into memory, where there is nothing yet.
-    pub(crate) async fn restore(&self) {
-        match self.place.read().await {
-            Ok(Found::KeyLost) => self.nobody.set(Reason::StorageLost),
-            Ok(Found::Kept(kept)) => {
-                let session = session::Session::restore(*kept, &self.owner);
-                if session.is_some() {
-                    *self.session.borrow_mut() = session;
-                }
-            }
-            Ok(Found::Nothing) | Err(_) => {}
-        }
+    /// Signs in with username and password
+    /// ([RFC 6749 §4.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.3)). The client must be allowed to.
+    pub async fn login_with_password(
+        &self,
+        username: &str,
+        password: &Secret,
+    ) -> Result<(), Error> {
+        let password = Some(password.expose());
+        self.log_in(&Login { username: Some(username), password, ..Login::default() }).await
     }
 
-    /// Tells the watchers when the status has changed.
-    pub(crate) fn tell(&self) {
-        let status = self.status();
-        if self.told.borrow().as_ref() == Some(&status) {
-            return;
-        }
-        *self.told.borrow_mut() = Some(status.clone());
-        let watchers = self.watchers.borrow().clone();
-        for (_, watcher) in watchers {
-            watcher(&status);
-        }
+    async fn log_in(&self, options: &Login<'_>) -> Result<(), Error> {
+        let options = serde_wasm_bindgen::to_value(options).map_err(JsValue::from)?;
+        Ok(self.0.login(&options).await?)
+    }
+
+    /// Sends a request with the access token, renewed before if need be; once more with a new one when the API
+    /// answers that the token is invalid.
+    ///
+    /// The token goes to the origins in `api` alone, and never along a redirect: an answer that redirects is an error.
+    /// `input` and `init` are those of the browser's own `fetch`.
+    pub async fn fetch(&self, input: &JsValue, init: &JsValue) -> Result<Response, Error> {
+        Ok(self.0.fetch(input, init).await?.unchecked_into())
+    }
+
+    /// Signs out: here and in the other tabs at once, and at the provider, whose sign-in session ends too unless
+    /// `local`. Where the provider cannot be reached the rest is done, and it is told later.
+    pub async fn logout(&self, local: bool) -> Result<(), Error> {
+        let options = serde_wasm_bindgen::to_value(&Logout { local }).map_err(JsValue::from)?;
+        Ok(self.0.logout(&options).await?)
     }
 }
 
-/// The origins that may see the token.
-fn allowed(api: &[String]) -> Result<AllowList, Error> {
-    let mut list = AllowList::default();
-    let own = || web::window()?.location().origin().ok();
-    let all = if api.is_empty() { own().into_iter().collect() } else { api.to_vec() };
-    for origin in all {
-        let origin = Origin::parse(&origin);
-        list.add(origin.ok_or(Error::Option("api must list origins: scheme, host and port"))?);
+/// A watcher at work.
+#[derive(Debug)]
+pub struct Watch(Function);
+
+impl Watch {
+    /// Calls back no more.
+    pub fn end(self) {
+        let _ = self.0.call0(&JsValue::UNDEFINED);
     }
-    Ok(list)
 }
 
-/// This page's address without query and fragment.
-fn here() -> Option<String> {
-    let location = web::window()?.location();
-    Some(location.origin().ok()? + &location.pathname().ok()?)
+/// The options of `open`, as JavaScript has them.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Open {
+    client_id: String,
+    issuer: Option<String>,
+    api: Vec<String>,
+    redirect_uri: Option<String>,
+    scope: Option<String>,
+    storage: &'static str,
 }
 
-async fn believe(provider: Provider) -> Result<(Issuer, Option<Checked>), Error> {
-    match provider {
-        Provider::Issuer(name) => Ok((Issuer::parse(&name, PlainHttp::Loopback)?, None)),
-        Provider::Document(url) => {
-            let document = transport::document(&url).await?;
-            let issuer = Issuer::parse(&document.issuer, PlainHttp::Loopback)?;
-            let metadata = issuer.check(document)?;
-            Ok((issuer, Some(metadata)))
-        }
+/// The options of `login`.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Login<'a> {
+    username: Option<&'a str>,
+    password: Option<&'a str>,
+    return_to: Option<&'a str>,
+}
+
+/// The options of `logout`.
+#[derive(Serialize)]
+struct Logout {
+    local: bool,
+}
+
+/// What carries it out.
+mod shell {
+    use js_sys::Function;
+    use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+    use crate::tab::Tab;
+
+    #[wasm_bindgen(module = "/src/client.js")]
+    extern "C" {
+        pub(super) fn callback() -> Option<String>;
+        pub(super) fn complete(options: &JsValue) -> JsValue;
+        #[wasm_bindgen(catch)]
+        pub(super) async fn open(
+            tab: Tab,
+            url: Option<String>,
+            answer: Option<String>,
+        ) -> Result<JsValue, JsValue>;
+
+        #[derive(Clone)]
+        pub(super) type Auth;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn status(this: &Auth) -> JsValue;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn reason(this: &Auth) -> Option<String>;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn error(this: &Auth) -> JsValue;
+        #[wasm_bindgen(method, getter, js_name = returnTo)]
+        pub(super) fn return_to(this: &Auth) -> Option<String>;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn storage(this: &Auth) -> String;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn scope(this: &Auth) -> Option<String>;
+        #[wasm_bindgen(method, getter)]
+        pub(super) fn expires(this: &Auth) -> Option<f64>;
+        #[wasm_bindgen(method)]
+        pub(super) fn watch(this: &Auth, callback: &Function) -> Function;
+        #[wasm_bindgen(method, catch)]
+        pub(super) async fn login(this: &Auth, options: &JsValue) -> Result<(), JsValue>;
+        #[wasm_bindgen(method, catch)]
+        pub(super) async fn fetch(
+            this: &Auth,
+            input: &JsValue,
+            init: &JsValue,
+        ) -> Result<JsValue, JsValue>;
+        #[wasm_bindgen(method, catch)]
+        pub(super) async fn logout(this: &Auth, options: &JsValue) -> Result<(), JsValue>;
+    }
+
+    // What `client.js` imports goes along with it because something of each is named here.
+
+    #[wasm_bindgen(module = "/src/lock.js")]
+    extern "C" {
+        type Lock;
+    }
+
+    #[wasm_bindgen(module = "/src/session.js")]
+    extern "C" {
+        type Session;
+    }
+
+    #[wasm_bindgen(module = "/src/storage.js")]
+    extern "C" {
+        type Place;
+    }
+
+    #[wasm_bindgen(module = "/src/transport.js")]
+    extern "C" {
+        fn sleep(millis: u32) -> JsValue;
     }
 }

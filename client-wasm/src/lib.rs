@@ -8,7 +8,7 @@
 //!
 //! let provider = Provider::Issuer("https://id.example".into());
 //! let client = Client::open(Options::new("shop", provider)).await?;
-//! if let Status::Out(_) = client.status() {
+//! if client.status() == Status::Out {
 //!     client.login().await?; // leaves this page for the provider's
 //! }
 //! let me = client.fetch(&"/api/me".into(), &JsValue::UNDEFINED).await?;
@@ -19,17 +19,20 @@
 //! Its decisions are those of [`countersign_protocol::session`]; programs outside browsers use `countersign-client`,
 //! which shares them. The provider serves this crate as an ES module too, for pages without Rust.
 
-#[cfg(feature = "bundle")]
-pub mod bundle;
+/// A third of the standard one's size.
+#[cfg(all(feature = "bundle", target_family = "wasm"))]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 mod client;
 mod error;
+mod js;
 mod login;
 mod session;
 mod storage;
+mod tab;
 mod transport;
-mod web;
 
-pub use client::{Client, Options, Provider, Reason, Status};
+pub use client::{Client, Options, Provider, Status, Watch, callback};
 pub use error::Error;
-pub use login::callback;
 pub use storage::Storage;

@@ -1,154 +1,104 @@
-//! Signing in: by redirect, or with username and password.
-
-use wasm_bindgen_futures::spawn_local;
-
-use crate::{
-    client::{Client, Inner},
-    error::Error,
-    session::Lock,
-    storage::Found,
-    transport, web,
-};
-use std::rc::Rc;
+//! Signing in, as `client.js` does it: by redirect, or with username and password.
 
 use countersign_protocol::{
     Secret, Version,
-    login::{self, Callback},
+    login::{self, Callback, Pending, ReturnTo},
     session::{Session, Tokens, refresh::Answer},
-    token::TokenResponse,
+};
+use js_sys::Array;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+use crate::{
+    error::{Failure, Result},
+    js::{bytes, moment, text},
+    storage::kept,
+    tab::Tab,
+    transport::{answer, client_form},
 };
 
-/// Takes the answer of a sign-in by redirect out of this page's address, so that nothing that the page loads from now
-/// on can see it: no `Referer`, no history. `None`: the page is no callback.
-///
-/// [`Client::open`] does this too; a page that loads anything before calls it first, and hands on what it gave.
-pub fn callback() -> Option<String> {
-    let window = web::window()?;
-    let location = window.location();
-    let query = location.search().ok()?;
-    let query = query.strip_prefix('?')?;
-    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
-    if !has("state") || !(has("code") || has("error")) {
-        return None;
-    }
-    let clean = location.pathname().ok()?;
-    let history = window.history().ok()?;
-    history.replace_state_with_url(&history.state().unwrap_or_default(), "", Some(&clean)).ok()?;
-    Some(query.to_owned())
-}
-
-/// What a sign-in with a password gave, for a page that handles the token endpoint's answer itself.
-pub(crate) type OnAnswer<'a> = &'a dyn Fn(&TokenResponse);
-
-impl Client {
-    /// Leaves this page for the provider's sign-in. The page at the redirect URI finishes it when it is opened.
-    pub async fn login(&self) -> Result<(), Error> {
-        let client = &self.0;
-        let provider = client.provider().await?;
-        let random = web::random().zip(web::random()).ok_or(Error::NotSecure)?;
-        let started = login::start(
-            &provider,
-            &client.owner.client_id,
-            &client.redirect_uri,
-            client.scope.as_ref(),
-            &[random.0, random.1],
-        )?;
-        let kept = client.place.begin(&started.pending).await;
-        kept.map_err(|_| {
-            Error::Option("sessionStorage is blocked, which a sign-in by redirect needs")
-        })?;
-        let window = web::window().ok_or(Error::NotSecure)?;
-        window.location().assign(&started.url).map_err(|_| Error::Unreachable)
-    }
-
-    /// Signs in with username and password
-    /// ([RFC 6749 §4.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.3)). The client must be allowed to.
-    pub async fn login_with_password(
-        &self,
-        username: &str,
-        password: &Secret,
-    ) -> Result<(), Error> {
-        self.0.password(username, password, None, &|_| {}).await
-    }
-}
-
-impl Inner {
-    /// Signs in at the token endpoint, or at another address that the page names for it.
-    pub(crate) async fn password(
-        self: &Rc<Self>,
-        username: &str,
-        password: &Secret,
-        endpoint: Option<String>,
-        on_answer: OnAnswer<'_>,
-    ) -> Result<(), Error> {
-        let endpoint = match endpoint {
-            Some(endpoint) => endpoint,
-            None => self.provider().await?.token_endpoint()?.to_owned(),
+#[wasm_bindgen]
+impl Tab {
+    /// Begins a sign-in by redirect: the address to go to, and what to keep until the answer comes. `random` are twice
+    /// 32 bytes.
+    pub fn start(&self, random: &JsValue, more: &JsValue, return_to: &JsValue) -> Result<Array> {
+        let return_to = match return_to.as_string() {
+            None => None,
+            Some(path) => Some(ReturnTo::parse(&path).ok_or(Failure::Option(
+                "returnTo must be a path of this origin, and begin with one slash",
+            ))?),
         };
-        let form = login::password_form(username, password, self.scope.as_ref());
-        self.sign_in(&endpoint, form, on_answer).await
+        let provider = self.metadata.as_ref().ok_or(Failure::Own("unreachable"))?;
+        let (random, client_id) = (bytes(random).zip(bytes(more)), &self.owner.client_id);
+        let random = random.ok_or(Failure::Own("insecure-page"))?;
+        let (scope, redirect_uri) = (self.scope.as_ref(), &self.redirect_uri);
+        let random = [random.0, random.1];
+        let started = login::start(provider, client_id, redirect_uri, scope, &random)?;
+        let pending = started.pending.returning_to(return_to).to_text();
+        Ok(Array::of2(&started.url.into(), &pending.expose().into()))
     }
 
-    /// Finishes the sign-in by redirect that this query answers.
-    pub(crate) async fn returned(self: &Rc<Self>, query: &str) -> Result<(), Error> {
-        let pending = self.place.begun().await;
-        let pending = pending.ok_or(Error::CallbackUnknown)?;
-        let returned = pending.check(query);
-        // A forged answer does not spoil the true one.
-        if !matches!(returned, Err(Callback::NotOurs)) {
-            self.place.end();
-        }
-        let returned = returned.map_err(|why| match why {
-            Callback::NotOurs | Callback::Empty => Error::CallbackUnknown,
-            Callback::WrongIssuer => Error::CallbackIssuer,
-            Callback::Refused(refusal) => Error::Refused(refusal),
+    /// Checks what came back: the body for the token endpoint.
+    pub fn returned(&mut self, pending: &JsValue, query: &JsValue) -> Result<JsValue> {
+        let pending = pending.as_string().and_then(|text| Pending::from_text(&text));
+        let pending = pending.ok_or(Failure::Own("callback-unknown"))?;
+        let query = query.as_string().unwrap_or_default();
+        let returned = pending.check(&query).map_err(|why| match why {
+            Callback::NotOurs | Callback::Empty => Failure::Own("callback-unknown"),
+            Callback::WrongIssuer => Failure::Own("callback-issuer"),
+            Callback::Refused(refusal) => Failure::Refused(refusal),
         })?;
-        let endpoint = self.provider().await?.token_endpoint()?.to_owned();
-        self.sign_in(&endpoint, returned.form(), &|_| {}).await
+        self.return_to = pending.return_to().map(|path| path.as_str().to_owned());
+        Ok(client_form(&self.owner, returned.form()))
     }
 
-    async fn sign_in(
-        self: &Rc<Self>,
-        endpoint: &str,
-        mut form: Vec<(&'static str, &str)>,
-        on_answer: OnAnswer<'_>,
-    ) -> Result<(), Error> {
-        form.push(("client_id", self.owner.client_id.as_str()));
-        let since = web::now();
-        match transport::exchange(endpoint, &form).await {
+    /// The body for a sign-in with `username` and `password`
+    /// ([RFC 6749 §4.3](https://www.rfc-editor.org/rfc/rfc6749#section-4.3)).
+    pub fn password(&self, options: &JsValue) -> JsValue {
+        let username = text(options, "username").unwrap_or_default();
+        let password = Secret::new(text(options, "password").unwrap_or_default());
+        client_form(&self.owner, login::password_form(&username, &password, self.scope.as_ref()))
+    }
+
+    /// Judges the token endpoint's answer to a sign-in that was sent at `sent`; `false`: whether there was one is not
+    /// known.
+    pub fn received(&mut self, value: &JsValue, sent: f64, random: &JsValue) -> Result<bool> {
+        match answer(value) {
             Answer::Tokens(answer) => {
-                let tokens = Tokens::of_login(answer.clone(), self.scope.as_ref(), since);
-                self.begin(tokens).await?;
-                on_answer(&answer);
-                Ok(())
+                let tokens = Tokens::of_login(answer, self.scope.as_ref(), moment(sent));
+                let line = Version::from_bytes(bytes(random).ok_or(Failure::Own("insecure-page"))?);
+                self.received = Some((line, tokens));
+                Ok(true)
             }
-            Answer::Refused(_, refusal) => Err(Error::Refused(refusal.printable())),
-            Answer::Failed { status, .. } => Err(Error::Status(status)),
-            Answer::Lost if transport::refuses_origin(&self.issuer).await => {
-                Err(Error::OriginRefused)
-            }
-            Answer::NotSent | Answer::Lost => Err(Error::Unreachable),
+            Answer::Refused(_, refusal) => Err(Failure::Refused(refusal.printable()).into()),
+            Answer::Failed { status, .. } => Err(Failure::Status(status).into()),
+            Answer::NotSent => Err(Failure::Own("unreachable").into()),
+            Answer::Lost => Ok(false),
         }
     }
 
-    /// Begins a session, and keeps it before it is used.
-    async fn begin(self: &Rc<Self>, tokens: Tokens) -> Result<(), Error> {
-        let line = Version::from_bytes(web::random().ok_or(Error::NotSecure)?);
-        let lock = Lock::ask(&self.lock_name);
-        let held = lock.granted().await;
-        let found = self.place.read().await.ok().and_then(Found::kept);
-        let mut session = Session::begin(self.owner.clone(), line, tokens, found.as_ref());
-        let kept = session.kept().clone();
-        let stored = held && self.place.write(&kept).await.is_ok();
-        session.take(kept, stored);
-        *self.session.borrow_mut() = Some(session);
-        if stored {
-            drop(lock);
-        } else {
-            spawn_local(self.clone().keep_trying(lock));
+    /// The record to write of the session that begins, over what the place holds.
+    pub fn begin(&mut self, values: &JsValue) -> JsValue {
+        let Some((line, tokens)) = self.received.take() else {
+            return JsValue::UNDEFINED;
+        };
+        let found = kept(values);
+        let session = Session::begin(self.owner.clone(), line, tokens, found.as_ref());
+        let text = session.kept().to_text();
+        self.begun = Some(session);
+        text.expose().into()
+    }
+
+    /// Uses the session that has begun, and notes whether its record was written.
+    pub fn begun(&mut self, stored: bool) {
+        if let Some(mut session) = self.begun.take() {
+            let kept = session.kept().clone();
+            session.take(kept, stored);
+            self.session = Some(session);
         }
-        self.announce();
-        self.tell();
-        Ok(())
+    }
+
+    /// Where the page that began the sign-in wanted to come back to: a path of this origin.
+    pub fn destination(&self) -> JsValue {
+        self.return_to.as_deref().into()
     }
 }

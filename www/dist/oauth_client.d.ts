@@ -18,6 +18,11 @@ export interface Options {
   storage?: "local" | "session" | "memory";
 }
 
+export interface Redirect {
+  /** Where your page goes on afterwards: a path of its own origin, which `returnTo` of the page that comes back tells. */
+  returnTo?: string;
+}
+
 export interface Password {
   username: string;
   password: string;
@@ -42,7 +47,7 @@ export interface OAuthError extends Error {
    * The provider's own word, such as `access_denied` or `invalid_grant`, or one of this client's: `script-blocked`,
    * `insecure-page`, `bad-option`, `issuer-mismatch`, `provider-untrusted`, `unreachable`, `origin-refused`,
    * `bad-answer`, `callback-unknown`, `callback-issuer`, `signed-out`, `offline`, `origin-not-listed`,
-   * `api-unreachable`.
+   * `api-unreachable`, `storage-blocked`.
    */
   code: string;
 }
@@ -59,8 +64,10 @@ export interface Auth {
   readonly scope: string | undefined;
   /** When the access token ends, in milliseconds since 1970 by this machine's clock. */
   readonly expires: number | undefined;
+  /** On the page that a sign-in by redirect has come back to: the path that `login` was given. */
+  readonly returnTo: string | undefined;
   /** Leaves this page for the provider's sign-in; or signs in with username and password. */
-  login(options?: Password): Promise<void>;
+  login(options?: Redirect | Password): Promise<void>;
   /** The browser's `fetch` with the access token, which goes to the origins in `api` alone. Redirects are errors. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** Calls back with the status now and at each change, until the function that it gives is called. */

@@ -1,34 +1,25 @@
 // Countersign's OAuth 2 client for browsers. Built by `cargo bundle`; types are in oauth_client.d.ts.
 
-// First of all the answer of a sign-in leaves the address, before anything else is loaded that could see it.
-let callback = (() => {
-const query = new URLSearchParams(location.search);
-if (!query.has("state") || !(query.has("code") || query.has("error"))) return;
-const answer = location.search.slice(1);
-history.replaceState(history.state, "", location.pathname);
-return answer;
-})();
-
 /* {{glue}} */
-const fail = (code, message) => { throw Object.assign(new Error(message), { name: "OAuthError", code }); };
+// First of all the answer of a sign-in leaves the address, before anything else is loaded that could see it.
+let answer = callback();
 
 async function load() {
 const response = await fetch(new URL("{{wasm}}", import.meta.url), { integrity: "{{integrity}}", credentials: "omit" })
-.catch(() => fail("script-blocked", "{{wasm}} cannot be loaded beside the script, or is not the one that belongs to it; see that the page's policy lists its origin in connect-src, and try again"));
-if (!response.ok) fail("script-blocked", `{{wasm}} beside the script answers ${response.status}; serve both files from one release`);
+.catch(() => { throw failure("script-blocked", "{{wasm}} cannot be loaded beside the script, or is not the one that belongs to it; see that the page's policy lists its origin in connect-src, and try again"); });
+if (!response.ok) throw failure("script-blocked", `{{wasm}} beside the script answers ${response.status}; serve both files from one release`);
 const { instance } = await WebAssembly.instantiate(await response.arrayBuffer(), __wbg_get_imports())
-.catch(() => fail("script-blocked", "the page's policy forbids WebAssembly; add 'wasm-unsafe-eval' to script-src"));
+.catch(() => { throw failure("script-blocked", "the page's policy forbids WebAssembly; add 'wasm-unsafe-eval' to script-src"); });
 wasm = instance.exports;
 wasm.__wbindgen_start();
 }
 
 let loading;
-const opened = open;
-async function start(options = {}) {
+async function start(options) {
 loading ??= load();
 try { await loading; } catch (error) { loading = undefined; throw error; }
-const answer = callback;
-callback = undefined;
-return opened(options, new URL("oauth_client.json", import.meta.url).href, answer);
+const own = answer;
+answer = undefined;
+return open(new Tab(complete(options)), new URL("oauth_client.json", import.meta.url).href, own);
 }
 export { start as open };

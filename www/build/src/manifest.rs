@@ -39,8 +39,8 @@ const SOURCES: [&str; 19] = [
 ];
 
 /// Crates whose version in `Cargo.lock` decides the bundle's bytes.
-const CRATES: [&str; 14] = [
-    "base64",
+const CRATES: [&str; 15] = [
+    "base64ct",
     "gloo-storage",
     "js-sys",
     "serde",
@@ -49,6 +49,7 @@ const CRATES: [&str; 14] = [
     "serde_derive",
     "sha2",
     "subtle",
+    "talc",
     "wasm-bindgen",
     "wasm-bindgen-cli-support",
     "wasm-bindgen-futures",

@@ -22,9 +22,7 @@ pub struct Built {
     pub wasm: Vec<u8>,
     /// The same with the names of its functions.
     pub named: Vec<u8>,
-    /// The glue that `wasm-bindgen` wrote for it.
-    pub glue: String,
-    /// The module's own source, into which the glue goes.
+    /// The module, but for the name and the hash of the WebAssembly.
     pub module: String,
     /// Files that are served as they are, by name.
     pub others: BTreeMap<String, Vec<u8>>,
@@ -36,8 +34,7 @@ pub fn pack(built: Built) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let script = built
         .module
         .replace("{{wasm}}", &wasm_name)
-        .replace("{{integrity}}", &integrity(&built.wasm))
-        .replace("/* {{glue}} */", &plain(&built.glue));
+        .replace("{{integrity}}", &integrity(&built.wasm));
     let script = script.into_bytes();
     let mut files = built.others;
     files.insert(wasm_name, built.wasm);
@@ -55,23 +52,6 @@ pub fn pack(built: Built) -> io::Result<BTreeMap<String, Vec<u8>>> {
 
 fn short(bytes: &[u8]) -> String {
     sha256(bytes)[..HASH].to_owned()
-}
-
-/// The glue without comments, exports and the loader that the module brings itself.
-fn plain(glue: &str) -> String {
-    let loader = glue.find("async function __wbg_load").unwrap_or(glue.len());
-    let mut text = String::new();
-    let mut comment = false;
-    for line in glue[..loader].lines() {
-        let start = line.trim_start();
-        comment |= start.starts_with("/*");
-        if !(comment || start.is_empty() || start.starts_with("//")) {
-            text.push_str(start.strip_prefix("export ").unwrap_or(start));
-            text.push('\n');
-        }
-        comment &= !start.ends_with("*/");
-    }
-    text
 }
 
 /// What the provider compiles in: each file with its compressed forms.

@@ -1,7 +1,7 @@
 //! The tools that are run, in order: `cargo`, `wasm-bindgen`, `wasm-opt`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     env, fs,
     io::{self, Error},
     path::{Path, PathBuf},
@@ -11,6 +11,9 @@ use std::{
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{pack::Built, shrink};
+
+/// `wasm-opt` of npm's `binaryen`, and `terser`.
+const TOOLS: [&str; 2] = ["node_modules/binaryen/bin/wasm-opt", "node_modules/terser/bin/terser"];
 
 /// The features that every browser with Web Locks, WebCrypto and bigints in WebAssembly has.
 const FEATURES: [&str; 7] = [
@@ -30,19 +33,16 @@ pub fn build(root: &Path) -> io::Result<Built> {
     let compiled = target.join("wasm32-unknown-unknown/bundle/countersign_wasm.wasm");
     let (wasm, glue) = bind(&compiled)?;
     let www = root.join("www");
+    install(&www)?;
     let [named, wasm] = optimize(&www, &target, &wasm)?;
     let source = www.join("src");
     let mut others = BTreeMap::new();
     for name in ["oauth_client.d.ts", "oauth_form.js"] {
         others.insert(name.to_owned(), fs::read(source.join(name))?);
     }
-    Ok(Built {
-        wasm,
-        named,
-        glue,
-        module: fs::read_to_string(source.join("oauth_client.js"))?,
-        others,
-    })
+    let module = fs::read_to_string(source.join("oauth_client.js"))?;
+    let module = minify(&www, &target, &module.replace("/* {{glue}} */", &plain(&glue)))?;
+    Ok(Built { wasm, named, module, others })
 }
 
 /// Where `cargo` builds.
@@ -95,19 +95,50 @@ fn bind(compiled: &Path) -> io::Result<(Vec<u8>, String)> {
         .generate_output()
         .map_err(Error::other)?;
     let glue = output.js().to_owned();
+    let modules = modules(output.local_modules());
     shrink::panic_at_once(output.wasm_mut());
+    shrink::forget_locations(output.wasm_mut());
     let glue = shrink::rename_imports(output.wasm_mut(), &glue)?;
-    Ok((output.wasm_mut().emit_wasm(), glue))
+    Ok((output.wasm_mut().emit_wasm(), modules + &glue))
 }
 
-/// `wasm-opt` of npm's `binaryen`, installed here at the version that the lock file names.
-fn optimize(www: &Path, target: &Path, wasm: &[u8]) -> io::Result<[Vec<u8>; 2]> {
-    let tool = www.join("node_modules/binaryen/bin/wasm-opt");
-    if !tool.exists() {
-        let mut npm = Command::new("npm");
-        npm.current_dir(www).args(["ci", "--no-audit", "--no-fund"]);
-        run(&mut npm, "npm installs wasm-opt: is node there, with npm?")?;
+/// The crate's own JavaScript modules as one text, in the order of their names: their imports are of each other alone.
+fn modules(modules: &HashMap<String, String>) -> String {
+    let sorted: BTreeMap<_, _> = modules.iter().collect();
+    sorted.values().map(|text| text.as_str()).collect()
+}
+
+/// The glue without imports, exports and the loader that the module brings itself.
+fn plain(glue: &str) -> String {
+    let loader = glue.find("async function __wbg_load").unwrap_or(glue.len());
+    let lines = glue[..loader].lines().filter(|line| !line.starts_with("import "));
+    lines.map(|line| line.strip_prefix("export ").unwrap_or(line).to_owned() + "\n").collect()
+}
+
+/// The tools of npm at the versions that the lock file names, installed here.
+fn install(www: &Path) -> io::Result<()> {
+    if TOOLS.iter().all(|tool| www.join(tool).exists()) {
+        return Ok(());
     }
+    let mut npm = Command::new("npm");
+    npm.current_dir(www).args(["ci", "--no-audit", "--no-fund"]);
+    run(&mut npm, "npm installs wasm-opt and terser: is node there, with npm?")
+}
+
+/// `terser` leaves out what a browser does not read.
+fn minify(www: &Path, target: &Path, module: &str) -> io::Result<String> {
+    let [long, short] = ["long", "short"].map(|it| target.join(it).with_extension("mjs"));
+    fs::write(&long, module)?;
+    let mut node = Command::new("node");
+    node.arg(www.join(TOOLS[1])).arg(&long);
+    node.args(["--module", "--ecma=2022", "--compress=passes=3", "--mangle", "--comments=false"]);
+    run(node.arg("--output").arg(&short), "is node there?")?;
+    fs::read_to_string(short)
+}
+
+/// `wasm-opt`, to the last byte.
+fn optimize(www: &Path, target: &Path, wasm: &[u8]) -> io::Result<[Vec<u8>; 2]> {
+    let tool = www.join(TOOLS[0]);
     let [bound, named, bare] =
         ["bound", "named", "bare"].map(|it| target.join(it).with_extension("wasm"));
     fs::write(&bound, wasm)?;

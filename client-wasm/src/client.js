@@ -1,0 +1,174 @@
+// A client of one provider, on one page.
+import { Session } from "./session.js";
+import { Place } from "./storage.js";
+import { ask, within } from "./transport.js";
+
+// The answer of a sign-in by redirect, taken out of this page's address so that nothing that the page loads from now on
+// can see it: no `Referer`, no history. `undefined`: the page is no callback.
+export const callback = () => {
+  const query = new URLSearchParams(location.search);
+  if (!query.has("state") || !(query.has("code") || query.has("error"))) return;
+  const answer = location.search.slice(1);
+  history.replaceState(history.state, "", location.pathname);
+  return answer;
+};
+
+// The options of `open` with what this page gives by default.
+export const complete = options => ({
+  ...options,
+  api: options?.api?.length ? options.api : [location.origin],
+  redirectUri: options?.redirectUri ?? location.origin + location.pathname,
+});
+
+// Restores the session that this origin keeps, or finishes the sign-in whose callback this page is. `url` is that of
+// the provider's document, for options that name no issuer.
+export const open = async (tab, url, answer) => {
+  if (!navigator.locks) throw tab.error("insecure-page");
+  if (!tab.addresses().length) tab.believe(await ask(url, undefined, tab.limits()[0]));
+  const place = await Place.open(tab);
+  const session = new Session(tab, place);
+  await session.restore();
+  const auth = new Auth(tab, place, session);
+  if (answer) await auth.finish(answer);
+  return auth;
+};
+
+const random = length => crypto.getRandomValues(new Uint8Array(length));
+
+class Auth {
+  #tab;
+  #place;
+  #session;
+
+  constructor(tab, place, session) {
+    this.#tab = tab;
+    this.#place = place;
+    this.#session = session;
+  }
+
+  get status() {
+    return this.#tab.view()[0];
+  }
+
+  get reason() {
+    return this.#tab.view()[1];
+  }
+
+  get storage() {
+    return this.#place.storage;
+  }
+
+  get scope() {
+    return this.#tab.view()[2];
+  }
+
+  get expires() {
+    return this.#tab.view()[3];
+  }
+
+  get returnTo() {
+    return this.#tab.destination();
+  }
+
+  watch(callback) {
+    return this.#session.watch(callback);
+  }
+
+  // By redirect, or with `username` and `password`.
+  async login(options) {
+    if (options?.username === undefined) return this.#redirect(options?.returnTo);
+    let { endpoint } = options;
+    if (endpoint === undefined) {
+      await this.#session.provider();
+      endpoint = this.#tab.endpoint();
+    }
+    const answer = await this.#signIn(endpoint, this.#tab.password(options));
+    options.onResponse?.(answer);
+  }
+
+  async #redirect(returnTo) {
+    await this.#session.provider();
+    const [url, pending] = this.#tab.start(random(32), random(32), returnTo);
+    if (!(await this.#place.begin(pending))) throw this.#tab.error("storage-blocked");
+    location.assign(url);
+  }
+
+  // Finishes the sign-in by redirect that this query answers; why it failed stands in `error`.
+  async finish(query) {
+    try {
+      const form = this.#tab.returned(await this.#place.begun(), query);
+      this.#place.end();
+      await this.#session.provider();
+      await this.#signIn(this.#tab.endpoint(), form);
+    } catch (error) {
+      // A forged answer does not spoil the true one.
+      if (error.code !== "callback-unknown") this.#place.end();
+      this.error = error;
+    }
+  }
+
+  async #signIn(endpoint, form) {
+    const sent = Date.now();
+    const answer = await this.#session.ask(endpoint, form);
+    if (!this.#tab.received(answer, sent, random(16))) {
+      // Whether it is this page's origin alone that the provider refuses.
+      const document = await this.#session.ask(this.#tab.addresses()[0]);
+      throw this.#tab.error(document?.status === 200 ? "origin-refused" : "unreachable");
+    }
+    await this.#session.begin();
+    return answer.body;
+  }
+
+  // The browser's `fetch` with the access token, renewed before if need be; once more with a new one when the API
+  // answers that the token is invalid. The token never goes along a redirect: an answer that redirects is an error.
+  async fetch(input, init) {
+    const request = this.#request(input, init);
+    const token = await this.#token();
+    const again = request.clone();
+    const response = await this.#send(request, token);
+    if (!this.#blames(response) || !this.#tab.retries(token)) return response;
+    const fresh = await this.#token(token).catch(() => {});
+    if (fresh === undefined) return response;
+    const second = await this.#send(again, fresh);
+    if (this.#blames(second)) this.#tab.spurn();
+    return second;
+  }
+
+  #request(input, init) {
+    let request;
+    try {
+      request = new Request(input, { ...init, redirect: "error" });
+    } catch {}
+    if (!request || request.mode === "no-cors") throw this.#tab.error("bad-option");
+    // As the browser itself reads the address.
+    if (!this.#tab.permits(new URL(request.url).origin)) throw this.#tab.error("origin-not-listed");
+    return request;
+  }
+
+  async #token(rejected) {
+    const token = this.#tab.token(rejected, false);
+    if (token !== undefined) return token;
+    await within(this.#session.refresh(rejected), this.#session.patience);
+    return this.#tab.token(rejected, true);
+  }
+
+  async #send(request, token) {
+    request.headers.set("authorization", "Bearer " + token);
+    try {
+      return await fetch(request);
+    } catch {
+      throw this.#tab.error("api-unreachable");
+    }
+  }
+
+  #blames(response) {
+    const challenge = response.headers.get("www-authenticate");
+    return response.status === 401 && this.#tab.blames(challenge, response.type === "cors");
+  }
+
+  // Signs out: here and in the other tabs at once, and at the provider, whose sign-in session ends too unless `local`.
+  // Where the provider cannot be reached the rest is done, and it is told later.
+  async logout(options) {
+    await this.#session.leave(!options?.local);
+  }
+}

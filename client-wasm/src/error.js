@@ -1,0 +1,1 @@
+export const failure = (code, message) => Object.assign(new Error(message), { name: "OAuthError", code });

@@ -1,0 +1,45 @@
+// Talking to the provider: never with cookies, never along a redirect, never longer than an attempt may take.
+
+// What the task gives; `null` where it fails.
+export const attempt = async task => {
+  try {
+    return await task();
+  } catch {
+    return null;
+  }
+};
+
+export const sleep = millis => new Promise(done => setTimeout(done, millis));
+
+// What the promise gives, or `undefined` after so long.
+export const within = (promise, millis) => Promise.race([promise, sleep(millis)]);
+
+// The answer, whole; `null`: none came; `false`: nothing was sent.
+export const ask = async (url, form, millis) => (await attempt(async () => {
+  /** @type {RequestInit} */
+  const init = {
+    credentials: "omit",
+    redirect: "error",
+    referrerPolicy: "no-referrer",
+    signal: AbortSignal.timeout(millis),
+  };
+  if (form !== undefined) {
+    Object.assign(init, {
+      method: "POST",
+      headers: { "Content-Type": "application/x-www-form-urlencoded", Accept: "application/json" },
+      body: form,
+      cache: "no-store",
+      // A page that is closing still tells the provider that its user signed out.
+      keepalive: true,
+    });
+  }
+  const response = await fetch(url, init);
+  const { status, headers } = response;
+  const text = await response.text();
+  return {
+    status,
+    json: headers.get("content-type")?.startsWith("application/json"),
+    retryAfter: headers.get("retry-after"),
+    body: await attempt(() => JSON.parse(text)),
+  };
+})) ?? (navigator.onLine && null);
