@@ -481,7 +481,12 @@ return all;
 
 /// Signs in by redirect up to the consent page's answer.
 pub(crate) async fn by_redirect(browser: &Chromium, answer: &str) {
-    browser.run("await ready; auth.login()").await;
+    by_redirect_to(browser, json!({}), answer).await;
+}
+
+/// The same with these options of `login`.
+pub(crate) async fn by_redirect_to(browser: &Chromium, options: Value, answer: &str) {
+    browser.run(&format!("await ready; auth.login({options})")).await;
     browser.shows("Sign in").await;
     browser.fill("username", "alice").await;
     browser.fill("password", PASSWORD).await;

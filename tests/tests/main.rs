@@ -8,10 +8,12 @@
 
 mod arrows;
 mod browser;
+mod browser_copy;
 mod browser_hostile;
 mod browser_offline;
 mod browser_pages;
 mod browser_policy;
+mod browser_return;
 mod bundle;
 mod chromium;
 mod demo;
