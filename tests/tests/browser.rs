@@ -236,7 +236,7 @@ fn client(origin: &str) -> Client {
     Client {
         client_name: Some("Corner Shop".into()),
         token_endpoint_auth_method: AuthMethod::None,
-        redirect_uris: vec![format!("{origin}/page")],
+        redirect_uris: vec![format!("{origin}/page"), format!("{origin}/own/rust.html")],
         origins: vec![origin.to_owned()],
         grant_types: vec![
             GrantType::AuthorizationCode,

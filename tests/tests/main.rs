@@ -14,6 +14,7 @@ mod browser_offline;
 mod browser_pages;
 mod browser_policy;
 mod browser_return;
+mod browser_rust;
 mod bundle;
 mod chromium;
 mod demo;

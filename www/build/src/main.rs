@@ -1,4 +1,5 @@
 //! `cargo bundle` builds `www/dist`; `cargo bundle --check` builds to compare, and changes nothing.
+//! `cargo bundle --page FOLDER` builds the example program in Rust for browsers instead, as a module `page.js`.
 
 use std::{
     collections::BTreeMap,
@@ -33,13 +34,23 @@ const PEERS: [(&str, usize); 6] = [
 
 fn main() -> io::Result<()> {
     let root = manifest::root();
-    let check = std::env::args().nth(1).as_deref() == Some("--check");
-    let built = steps::build(&root)?;
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        [] => bundle(&root, false),
+        ["--check"] => bundle(&root, true),
+        ["--page", folder] => steps::page(&root, Path::new(folder)),
+        _ => Err(Error::other("usage: cargo bundle [--check | --page FOLDER]")),
+    }
+}
+
+fn bundle(root: &Path, check: bool) -> io::Result<()> {
+    let built = steps::build(root)?;
     explain(&built.named)?;
     let files = pack::pack(built)?;
     let dist = root.join("www/dist");
     weigh(&files)?;
-    if check { compare(&dist, &files) } else { replace(&root, &dist, &files) }
+    if check { compare(&dist, &files) } else { replace(root, &dist, &files) }
 }
 
 /// Prints where the bytes of the WebAssembly went: the twelve heaviest crates.

@@ -15,6 +15,9 @@ use crate::{pack::Built, shrink};
 /// `wasm-opt` of npm's `binaryen`, and `terser`.
 const TOOLS: [&str; 2] = ["node_modules/binaryen/bin/wasm-opt", "node_modules/terser/bin/terser"];
 
+const TARGET: &str = "--target=wasm32-unknown-unknown";
+const ADD_TARGET: &str = "is the target there? rustup target add wasm32-unknown-unknown";
+
 /// The features that every browser with Web Locks, WebCrypto and bigints in WebAssembly has.
 const FEATURES: [&str; 7] = [
     "--enable-bulk-memory",
@@ -43,6 +46,20 @@ pub fn build(root: &Path) -> io::Result<Built> {
     let module = fs::read_to_string(source.join("oauth_client.js"))?;
     let module = minify(&www, &target, &module.replace("/* {{glue}} */", &plain(&glue)))?;
     Ok(Built { wasm, named, module, others })
+}
+
+/// Builds the example program `page` for browsers, and writes what a page imports into `folder`.
+pub fn page(root: &Path, folder: &Path) -> io::Result<()> {
+    let target = target(root)?;
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(root).env("CARGO_TARGET_DIR", &target);
+    cargo.args(["build", "--locked", "--package=countersign-wasm", "--example=page", TARGET]);
+    run(&mut cargo, ADD_TARGET)?;
+    let compiled = target.join("wasm32-unknown-unknown/debug/examples/page.wasm");
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(compiled).web(true).map_err(Error::other)?;
+    bindgen.typescript(false).omit_default_module_path(false);
+    bindgen.generate(folder).map_err(Error::other)
 }
 
 /// Where `cargo` builds.
@@ -79,8 +96,8 @@ fn compile(root: &Path, target: &Path) -> io::Result<()> {
         .env("CARGO_TARGET_DIR", target)
         .args(["rustc", "--locked", "--package=countersign-wasm", "--lib"])
         .args(["--crate-type=cdylib", "--features=bundle", "--profile=bundle"])
-        .arg("--target=wasm32-unknown-unknown");
-    run(&mut cargo, "is the target there? rustup target add wasm32-unknown-unknown")
+        .arg(TARGET);
+    run(&mut cargo, ADD_TARGET)
 }
 
 fn bind(compiled: &Path) -> io::Result<(Vec<u8>, String)> {
