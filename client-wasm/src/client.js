@@ -1,7 +1,7 @@
 // A client of one provider, on one page.
 import { Session } from "./session.js";
 import { Place } from "./storage.js";
-import { ask, within } from "./transport.js";
+import { within } from "./transport.js";
 
 // The answer of a sign-in by redirect, taken out of this page's address so that nothing that the page loads from now on
 // can see it: no `Referer`, no history. `undefined`: the page is no callback.
@@ -20,12 +20,13 @@ export const complete = options => ({
   redirectUri: options?.redirectUri ?? location.origin + location.pathname,
 });
 
-// Restores the session that this origin keeps, or finishes the sign-in whose callback this page is. `url` is that of
-// the provider's document, for options that name no issuer.
-export const open = async (tab, url, answer) => {
+// Restores the session that this origin keeps, or finishes the sign-in whose callback this page is. `document` is what
+// `describe` has given, for options that name no issuer.
+export const open = async (tab, document, answer) => {
   if (!navigator.locks) throw tab.error("insecure-page");
-  if (!tab.addresses().length) tab.believe(await ask(url, undefined, tab.limits()[0]));
-  const place = await Place.open(tab);
+  const place = new Place(tab);
+  if (document) tab.believe(await document);
+  await place.open();
   const session = new Session(tab, place);
   await session.restore();
   const auth = new Auth(tab, place, session);

@@ -123,6 +123,7 @@ impl Client {
         };
         let options = serde_wasm_bindgen::to_value(&options).map_err(JsValue::from)?;
         let tab = Tab::new(&shell::complete(&options)).map_err(JsValue::from)?;
+        let document = document.map(|url| shell::describe(&url));
         Ok(Self(shell::open(tab, document, answer).await?.unchecked_into()))
     }
 
@@ -253,7 +254,7 @@ struct Logout {
 
 /// What carries it out.
 mod shell {
-    use js_sys::Function;
+    use js_sys::{Function, Promise};
     use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
     use crate::tab::Tab;
@@ -265,7 +266,7 @@ mod shell {
         #[wasm_bindgen(catch)]
         pub(super) async fn open(
             tab: Tab,
-            url: Option<String>,
+            document: Option<Promise>,
             answer: Option<String>,
         ) -> Result<JsValue, JsValue>;
 
@@ -318,6 +319,6 @@ mod shell {
 
     #[wasm_bindgen(module = "/src/transport.js")]
     extern "C" {
-        fn sleep(millis: u32) -> JsValue;
+        pub(super) fn describe(url: &str) -> Promise;
     }
 }

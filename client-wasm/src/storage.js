@@ -25,17 +25,21 @@ export class Place {
   #name;
   #database;
   #memory;
+  #opening;
 
-  // Opens the place. Where the browser lets nothing be kept, it is memory.
-  static async open(tab) {
-    const place = new Place();
-    place.#tab = tab;
-    place.#name = tab.name();
-    place.storage = tab.storage();
-    if (place.storage !== "memory") place.#database = await openDatabase();
-    if (!place.#database) place.storage = "memory";
-    if (place.#inSession) await place.#claim();
-    return place;
+  // Begins to open the place, which takes as long as asking the provider who it is.
+  constructor(tab) {
+    this.#tab = tab;
+    this.storage = tab.storage();
+    if (this.storage !== "memory") this.#opening = openDatabase();
+  }
+
+  // Opens it. Where the browser lets nothing be kept, it is memory.
+  async open() {
+    this.#name = this.#tab.name();
+    this.#database = await this.#opening;
+    if (!this.#database) this.storage = "memory";
+    if (this.#inSession) await this.#claim();
   }
 
   // A tab that is duplicated brings a copy of the other's session. Were both to refresh with one token, it would look

@@ -1,5 +1,8 @@
 // Talking to the provider: never with cookies, never along a redirect, never longer than an attempt may take.
 
+// How long the provider's document may take, in milliseconds.
+const DOCUMENT = 8000;
+
 // What the task gives; `null` where it fails.
 export const attempt = async task => {
   try {
@@ -43,3 +46,6 @@ export const ask = async (url, form, millis) => (await attempt(async () => {
     body: await attempt(() => JSON.parse(text)),
   };
 })) ?? (navigator.onLine && null);
+
+// The provider's document, for options that name no issuer. Who asks at once loads the rest meanwhile.
+export const describe = url => ask(url, undefined, DOCUMENT);
