@@ -5,10 +5,11 @@ export class Lock {
   constructor(name) {
     const abort = new AbortController();
     const held = new Promise(release => {
-      // Free for the next, once the promise that is given is fulfilled.
+      // Free for the next, once the promise that is given at first is fulfilled.
       this.release = until => {
+        this.release = () => {};
         release(until);
-        abort.abort();
+        Promise.resolve(until).then(() => abort.abort());
       };
     });
     this.granted = new Promise(grant => {
