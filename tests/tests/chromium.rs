@@ -4,6 +4,7 @@ use std::{
     io::{self, BufRead, BufReader, Read as _, Write as _},
     net::{Ipv4Addr, TcpStream},
     os::unix::process::CommandExt,
+    path::Path,
     process::{Child, Command, Stdio},
     sync::Arc,
     thread,
@@ -59,7 +60,7 @@ impl Chromium {
     }
 
     async fn on(profile: Arc<TempDir>) -> Self {
-        let (driver, port) = start_driver();
+        let (driver, port) = start_driver(profile.path());
         let arguments = [
             "--headless",
             "--no-sandbox",
@@ -247,17 +248,26 @@ async fn what_nobody_caught_is_noticed() {
     }
 }
 
-fn start_driver() -> (Child, u16) {
-    let mut driver = Command::new("chromedriver")
-        .arg("--port=0")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .expect("chromedriver is installed: see tests/install");
-    let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-    let port = lines.map_while(Result::ok).find_map(|line| {
-        line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
-    });
-    (driver, port.expect("chromedriver tells its port"))
+/// The driver chooses a port that is free at 127.0.0.1, and ends where somebody has the same one at `::1`: then another
+/// is tried. What it and the browser leave behind goes with `folder`.
+fn start_driver(folder: &Path) -> (Child, u16) {
+    for _ in 0..5 {
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("TMPDIR", folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("chromedriver is installed: see tests/install");
+        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = lines.map_while(Result::ok).find_map(|line| {
+            line.split("successfully on port ").nth(1)?.trim_end_matches('.').parse().ok()
+        });
+        if let Some(port) = port {
+            return (driver, port);
+        }
+        driver.wait().unwrap();
+    }
+    panic!("chromedriver finds no port");
 }
