@@ -44,7 +44,7 @@ pub fn program(name: &str) -> PathBuf {
     let made = modified(&path).unwrap_or_else(|| panic!("{} is missing: {remedy}", path.display()));
     let own = match name {
         "countersign" => "provider/src",
-        "examples/static_site" => "provider/examples",
+        "examples/static_site" => "provider/examples/static_site/main.rs",
         _ => "client-native/src",
     };
     for folder in ["protocol/src", own] {
@@ -113,13 +113,13 @@ fn built() -> PathBuf {
     own.parent().unwrap().parent().unwrap().to_owned()
 }
 
-fn newest(folder: &Path) -> SystemTime {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter_map(|path| if path.is_dir() { Some(newest(&path)) } else { modified(&path) })
-        .max()
-        .unwrap_or(SystemTime::UNIX_EPOCH)
+/// When a file, or the newest file below a folder, was written.
+fn newest(path: &Path) -> SystemTime {
+    if !path.is_dir() {
+        return modified(path).unwrap_or(SystemTime::UNIX_EPOCH);
+    }
+    let inside = fs::read_dir(path).unwrap().map(|entry| newest(&entry.unwrap().path()));
+    inside.max().unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

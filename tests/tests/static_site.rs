@@ -71,6 +71,15 @@ impl Drop for Example {
 }
 
 impl Chromium {
+    /// Signs in on the provider's page, and gives the application this answer.
+    async fn answer_as_ada(&self, answer: &str) {
+        self.fill("username", "ada").await;
+        self.fill("password", "analytical engine").await;
+        self.answer("yes").await;
+        self.wait_for_question().await;
+        self.answer(answer).await;
+    }
+
     /// Waits until an element's text holds this; gives the text.
     async fn says(&self, id: &str, words: &str) -> String {
         let path = format!("//*[@id='{id}' and contains(., '{words}')]");
@@ -88,11 +97,7 @@ async fn a_file_on_another_site_signs_in_calls_the_api_and_signs_out() {
     browser.client.goto(&example.site).await.unwrap();
     browser.says("status", "signed out").await;
     browser.click("#login").await;
-    browser.fill("username", "ada").await;
-    browser.fill("password", "analytical engine").await;
-    browser.answer("yes").await;
-    browser.wait_for_question().await;
-    browser.answer("yes").await;
+    browser.answer_as_ada("yes").await;
     browser.says("status", "signed in").await;
     let address = browser.client.current_url().await.unwrap();
     assert_eq!(address.as_str(), format!("{}/", example.site));
@@ -105,6 +110,22 @@ async fn a_file_on_another_site_signs_in_calls_the_api_and_signs_out() {
     browser.says("status", "signed out").await;
 }
 
+/// A provider that is away: the page says what to do, and nobody is signed out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_whose_provider_is_away_says_so() {
+    let mut example = Example::start().await;
+    let browser = Chromium::start().await;
+    browser.client.goto(&example.site).await.unwrap();
+    browser.says("status", "signed out").await;
+    browser.click("#login").await;
+    browser.answer_as_ada("yes").await;
+    browser.says("status", "signed in").await;
+    example.child.kill().unwrap();
+    browser.click("#call").await;
+    assert!(!browser.says("answer", ";").await.is_empty());
+    browser.says("status", "signed in").await;
+}
+
 /// What the visitor answered is said, and nothing is left of it in the address.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_no_is_told_on_the_page_that_asked() {
@@ -113,11 +134,7 @@ async fn a_no_is_told_on_the_page_that_asked() {
     browser.client.goto(&example.site).await.unwrap();
     browser.says("status", "signed out").await;
     browser.click("#login").await;
-    browser.fill("username", "ada").await;
-    browser.fill("password", "analytical engine").await;
-    browser.answer("yes").await;
-    browser.wait_for_question().await;
-    browser.answer("no").await;
+    browser.answer_as_ada("no").await;
     browser.says("status", "signed out").await;
     assert!(!browser.says("answer", "").await.is_empty());
     let address = browser.client.current_url().await.unwrap();
