@@ -18,6 +18,9 @@
 //!
 //! Its decisions are those of [`countersign_protocol::session`]; programs outside browsers use `countersign-client`,
 //! which shares them. The provider serves this crate as an ES module too, for pages without Rust.
+//!
+//! What decides is in Rust and never waits (`tab.rs` and its neighbours); what waits is in JavaScript (`client.js` and
+//! its neighbours, of the same names), where it is a third of the size.
 
 /// A third of the standard one's size.
 #[cfg(all(feature = "bundle", target_family = "wasm"))]

@@ -12,7 +12,7 @@ use crate::{
     chromium::Chromium,
 };
 
-const LIFE: Duration = Duration::from_secs(3);
+const LIFE: Duration = Duration::from_secs(6);
 const LEEWAY: Duration = Duration::from_secs(30);
 
 impl Chromium {
