@@ -254,8 +254,8 @@ mod tests {
     fn an_ipv6_address_has_one_spelling() {
         for bits in 0..256_u16 {
             for (one, wide) in [(1, "0001"), (0xab, "00ab"), (0xfff0, "FFF0")] {
-                let group = |index: u16| if bits >> index & 1 == 1 { one } else { 0 };
-                let groups: [u16; 8] = std::array::from_fn(|index| group(index as u16));
+                let group = |index| if bits >> index & 1 == 1 { one } else { 0 };
+                let groups: [u16; 8] = std::array::from_fn(group);
                 let address = std::net::Ipv6Addr::from(groups);
                 let text = address.to_string();
                 assert_eq!(is_ipv6(&text), !text.contains('.'), "{text}");
