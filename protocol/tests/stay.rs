@@ -259,7 +259,7 @@ impl World {
         for program in &mut self.programs {
             match &mut program.busy {
                 Busy::Asking { attempt, answer, .. } if *attempt == number => {
-                    *answer = Some(result.clone())
+                    *answer = Some(result.clone());
                 }
                 _ => {}
             }
