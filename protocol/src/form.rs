@@ -145,7 +145,7 @@ pub fn encode<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String
 
 /// Appends one parameter to a query or body.
 pub fn push(text: &mut String, name: &str, value: &str) {
-    if !matches!(text.bytes().last(), None | Some(b'?' | b'&')) {
+    if !text.is_empty() && !text.ends_with('&') {
         text.push('&');
     }
     encode_into(text, name);
@@ -157,12 +157,12 @@ pub fn push(text: &mut String, name: &str, value: &str) {
 /// ([RFC 6749 §3.1.2](https://www.rfc-editor.org/rfc/rfc6749#section-3.1.2)). The URI must have no fragment.
 pub fn append_to_uri<'a>(uri: &str, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = uri.to_owned();
-    if !uri.contains('?') {
-        text.push('?');
+    match uri.split_once('?') {
+        None => text.push('?'),
+        Some((_, query)) if !query.is_empty() && !query.ends_with('&') => text.push('&'),
+        Some(_) => {}
     }
-    for (name, value) in pairs {
-        push(&mut text, name, value);
-    }
+    text.push_str(&encode(pairs));
     text
 }
 
@@ -218,5 +218,7 @@ mod tests {
         assert_eq!(append_to_uri("https://a/cb", [("x", "1")]), "https://a/cb?x=1");
         assert_eq!(append_to_uri("https://a/cb?t=2", [("x", "1")]), "https://a/cb?t=2&x=1");
         assert_eq!(append_to_uri("https://a/cb?", [("x", "1")]), "https://a/cb?x=1");
+        assert_eq!(append_to_uri("https://a/cb?t=2&", [("x", "1")]), "https://a/cb?t=2&x=1");
+        assert_eq!(append_to_uri("https://a/cb?t=what?", [("x", "1")]), "https://a/cb?t=what?&x=1");
     }
 }
