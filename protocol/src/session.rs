@@ -389,13 +389,19 @@ impl Session {
         let mut kept = Kept::empty(owner, line);
         kept.tokens = Some(tokens);
         kept.generation.number = 1;
+        Self { unkept: true, ..Self::of(kept) }.over(found)
+    }
+
+    /// The same session as the newest over what the place holds, for one that [began](Self::begin) before that was
+    /// known.
+    pub fn over(mut self, found: Option<&Kept>) -> Self {
         if let Some(found) = found {
-            kept.generation.number += found.generation.number;
-            if found.belongs_to(&kept.owner) {
-                kept.farewells.clone_from(&found.farewells);
+            self.kept.generation.number += found.generation.number;
+            if found.belongs_to(&self.kept.owner) {
+                self.kept.farewells.clone_from(&found.farewells);
             }
         }
-        Self { unkept: true, ..Self::of(kept) }
+        self
     }
 
     /// The session that a place holds; `None` when it is another client's or nobody is signed in.
