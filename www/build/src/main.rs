@@ -10,7 +10,7 @@ use std::{
 
 use countersign_bundle::{
     manifest::{self, NAME},
-    pack, shrink, steps, weight,
+    pack, steps, weight,
 };
 
 /// What `.wasm` and `.js` may weigh together, as `gzip -9` packs them.
@@ -62,10 +62,6 @@ fn explain(named: &[u8]) -> io::Result<()> {
     }
     if let Some((name, _)) = weights.iter().find(|it| BANNED.contains(&it.0.as_str())) {
         return Err(Error::other(format!("the browser client links {name}")));
-    }
-    let functions = weight::functions(named).unwrap_or_default();
-    if functions.iter().any(|(name, _)| name.contains(shrink::FORMATS)) {
-        return Err(Error::other("the browser client formats; join texts instead of `format!`"));
     }
     Ok(())
 }

@@ -5,12 +5,15 @@ use std::{
     io::{Error, Result},
 };
 
-use walrus::{ConstExpr, Data, DataKind, FunctionBuilder, FunctionKind, Module, ir::Value};
+use walrus::{
+    ConstExpr, Data, DataKind, FunctionBuilder, FunctionId, FunctionKind, Module,
+    ir::{Call, Value, Visitor, dfs_in_order},
+};
 
 /// Where a panic begins. Under `panic = "abort"`, with nobody to print for, all that it does is to end in
 /// `unreachable`: so may the beginning, and messages, formatting and source locations have no user any more.
 ///
-/// Their messages alone format anything: the sources must not, or [`FORMATS`] finds them out.
+/// Their messages alone format anything: the sources must not, as [`formatter`] finds out.
 const PANICS: [&str; 18] = [
     "::panicking::",
     "::slice_error_fail",
@@ -32,8 +35,45 @@ const PANICS: [&str; 18] = [
     "::fmt::Formatter>::debug_",
 ];
 
-/// Where all formatting begins. It is heavy, and its parts are gone.
-pub const FORMATS: &str = "::fmt::write";
+/// What formats, and is replaced too. Whoever else calls it would meet `unreachable`.
+const FORMATS: [&str; 6] = [
+    "::fmt::Write>::",
+    "::fmt::Display>::fmt",
+    "::fmt::Debug>::fmt",
+    "::fmt::Formatter",
+    "::fmt::format",
+    "::fmt::write",
+];
+
+/// A function, not of those that panic, that formats: the sources join texts instead, which is a tenth of the size.
+pub fn formatter(module: &Module) -> Option<String> {
+    let names: BTreeMap<_, _> = module
+        .funcs
+        .iter()
+        .filter_map(|function| Some((function.id(), function.name.as_deref()?)))
+        .collect();
+    let formats = |id: &FunctionId| {
+        names.get(id).is_some_and(|name| FORMATS.iter().any(|part| name.contains(part)))
+    };
+    let of_panics =
+        |name: &str| name.contains("::fmt::") || PANICS.iter().any(|part| name.contains(part));
+    let caller = module.funcs.iter_local().find(|(id, function)| {
+        let mut calls = Calls::default();
+        dfs_in_order(&mut calls, function, function.entry_block());
+        !names.get(id).is_some_and(|name| of_panics(name)) && calls.0.iter().any(formats)
+    });
+    caller.map(|(id, _)| names.get(&id).copied().unwrap_or("a function").to_owned())
+}
+
+/// Whom a function calls.
+#[derive(Default)]
+struct Calls(Vec<FunctionId>);
+
+impl Visitor<'_> for Calls {
+    fn visit_call(&mut self, call: &Call) {
+        self.0.push(call.func);
+    }
+}
 
 /// Puts `unreachable` in place of everything that panics.
 pub fn panic_at_once(module: &mut Module) {
@@ -57,17 +97,22 @@ pub fn panic_at_once(module: &mut Module) {
     }
 }
 
-/// Puts zeros, which weigh nothing packed, in place of the source locations that panics would have told: every path of
-/// a source, and every record that points to one.
+/// Puts zeros, which weigh nothing packed, in place of the source locations that panics would have told: every record of
+/// one, and the path that it points to.
 pub fn forget_locations(module: &mut Module) {
-    let segments = module.data.iter().filter_map(|data| Some((address(&data.kind)?, &data.value)));
-    let paths: BTreeMap<_, _> = segments.flat_map(|(at, data)| paths(at, data)).collect();
     let ids: Vec<_> = module.data.iter().map(Data::id).collect();
+    let of = |id| (address(&module.data.get(id).kind), &module.data.get(id).value);
+    let segments: Vec<_> =
+        ids.iter().filter_map(|id| Some((of(*id).0?, of(*id).1.clone()))).collect();
+    let records: Vec<_> =
+        segments.iter().flat_map(|(at, segment)| records(*at, segment, &segments)).collect();
     for id in ids {
         let data = module.data.get_mut(id);
         if let Some(at) = address(&data.kind) {
-            forget_records(&paths, at, &mut data.value);
-            forget_paths(&paths, at, &mut data.value);
+            for Location { record, path, length } in &records {
+                forget(at, &mut data.value, *record, 16);
+                forget(at, &mut data.value, *path, *length);
+            }
         }
     }
 }
@@ -79,41 +124,43 @@ fn address(kind: &DataKind) -> Option<usize> {
     }
 }
 
-/// The address and the length of each path in the segment at `at`: text between zeros that ends in `.rs`.
-fn paths(at: usize, segment: &[u8]) -> Vec<(usize, usize)> {
-    let in_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./-".contains(byte);
-    let mut start = at;
-    let mut found = Vec::new();
-    for text in segment.split(|byte| *byte == 0) {
-        if text.ends_with(b".rs") && text.iter().all(in_path) {
-            found.push((start, text.len()));
-        }
-        start += text.len() + 1;
-    }
-    found
+/// Where a location stands, and its path.
+#[derive(Debug, PartialEq, Eq)]
+struct Location {
+    record: usize,
+    path: usize,
+    length: usize,
 }
 
-/// A record is a path's address and length, with or without the zero at its end, then line and column.
-fn forget_records(paths: &BTreeMap<usize, usize>, at: usize, segment: &mut [u8]) {
-    let word = |record: &[u8], index: usize| {
-        let bytes = record.get(4 * index..4 * index + 4)?.try_into().ok()?;
+/// A record is a path's address and length, then line and column; the path is text that ends in `.rs`.
+fn records(at: usize, segment: &[u8], segments: &[(usize, Vec<u8>)]) -> Vec<Location> {
+    let word = |start: usize| {
+        let bytes = segment.get(start..start + 4)?.try_into().ok()?;
         usize::try_from(u32::from_le_bytes(bytes)).ok()
     };
-    for start in (at.next_multiple_of(4) - at..segment.len()).step_by(4) {
-        let Some(record) = segment.get_mut(start..start + 16) else {
-            break;
-        };
-        let path = word(record, 0).and_then(|path| paths.get(&path));
-        let length = word(record, 1);
-        if path.is_some_and(|own| length == Some(*own) || length == Some(own + 1)) {
-            record.fill(0);
-        }
-    }
+    let location = |start: usize| {
+        let (path, length) = (word(start)?, word(start + 4)?);
+        let place =
+            (1..100_000).contains(&word(start + 8)?) && (1..1_000).contains(&word(start + 12)?);
+        let text = text(path, length, segments)?;
+        let text = text.strip_suffix(b"\0").unwrap_or(text);
+        (place && text.ends_with(b".rs")).then_some(Location { record: at + start, path, length })
+    };
+    (at.next_multiple_of(4) - at..segment.len()).step_by(4).filter_map(location).collect()
 }
 
-fn forget_paths(paths: &BTreeMap<usize, usize>, at: usize, segment: &mut [u8]) {
-    for (path, length) in paths.range(at..at + segment.len()) {
-        segment[path - at..path - at + length].fill(0);
+fn text(path: usize, length: usize, segments: &[(usize, Vec<u8>)]) -> Option<&[u8]> {
+    segments.iter().find_map(|(at, segment)| {
+        let start = path.checked_sub(*at)?;
+        segment.get(start..start.checked_add(length)?)
+    })
+}
+
+/// Puts zeros in place of what stands at an address, if it is in this segment.
+fn forget(at: usize, segment: &mut [u8], address: usize, length: usize) {
+    let start = address.checked_sub(at);
+    if let Some(bytes) = start.and_then(|start| segment.get_mut(start..start + length)) {
+        bytes.fill(0);
     }
 }
 
@@ -135,26 +182,43 @@ pub fn rename_imports(module: &mut Module, glue: &str) -> Result<String> {
     Ok(glue)
 }
 
+/// Gives every export of the crate a name as short.
+pub fn rename_exports(module: &mut Module, glue: &str) -> String {
+    let mut glue = glue.to_owned();
+    for (number, export) in module.exports.iter_mut().enumerate() {
+        if export.name.starts_with("countersigntab_") {
+            let short = format!("${number}");
+            glue = glue.replace(&format!("wasm.{}(", export.name), &format!("wasm.{short}("));
+            export.name = short;
+        }
+    }
+    glue
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn locations_are_forgotten_and_nothing_else() {
-        let mut segment = b"keep\0src/a.rs\0\0".to_vec();
-        let record = |path: u32, length: u32| {
-            [path, length, 7, 9].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>()
+        let record = |path: u32, length: u32, line: u32| {
+            [path, length, line, 9].into_iter().flat_map(u32::to_le_bytes).collect::<Vec<_>>()
         };
-        for (path, length) in [(1005, 9), (1005, 8), (1004, 8)] {
-            segment.extend(record(path, length));
+        let mut segment = b"KEEPsrc/a.rs\0\0\0\0".to_vec();
+        segment.extend(record(1004, 9, 7));
+        segment.extend(record(1004, 8, 8));
+        let wrong: Vec<_> = [record(1004, 8, 0), record(1004, 7, 7), record(9, 8, 7)].concat();
+        segment.extend(&wrong);
+        let found = records(1000, &segment, &[(1000, segment.clone())]);
+        let location = |record, length| Location { record, path: 1004, length };
+        assert_eq!(found, [location(1016, 9), location(1032, 8)]);
+        for Location { record, path, length } in found {
+            forget(1000, &mut segment, record, 16);
+            forget(1000, &mut segment, path, length);
         }
-        let paths: BTreeMap<_, _> = paths(1000, &segment).into_iter().collect();
-        assert_eq!(paths, [(1005, 8)].into());
-        forget_records(&paths, 1000, &mut segment);
-        forget_paths(&paths, 1000, &mut segment);
-        let mut expected = b"keep".to_vec();
+        let mut expected = b"KEEP".to_vec();
         expected.resize(16 + 32, 0);
-        expected.extend(record(1004, 8));
+        expected.extend(&wrong);
         assert_eq!(segment, expected);
     }
 }

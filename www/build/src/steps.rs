@@ -113,9 +113,13 @@ fn bind(compiled: &Path) -> io::Result<(Vec<u8>, String)> {
         .map_err(Error::other)?;
     let glue = output.js().to_owned();
     let modules = modules(output.local_modules());
+    if let Some(name) = shrink::formatter(output.wasm()) {
+        return Err(Error::other(format!("{name} formats; join texts instead of `format!`")));
+    }
     shrink::panic_at_once(output.wasm_mut());
     shrink::forget_locations(output.wasm_mut());
     let glue = shrink::rename_imports(output.wasm_mut(), &glue)?;
+    let glue = shrink::rename_exports(output.wasm_mut(), &glue);
     Ok((output.wasm_mut().emit_wasm(), modules + &glue))
 }
 
