@@ -1,6 +1,6 @@
 // A client of one provider, on one page.
 import { Session } from "./session.js";
-import { Place } from "./storage.js";
+import { Place, random } from "./storage.js";
 import { within } from "./transport.js";
 
 // The answer of a sign-in by redirect, taken out of this page's address so that nothing that the page loads from now on
@@ -9,16 +9,16 @@ export const callback = () => {
   const query = new URLSearchParams(location.search);
   if (!query.has("state") || !(query.has("code") || query.has("error"))) return;
   const answer = location.search.slice(1);
-  history.replaceState(history.state, "", location.pathname);
+  history.replaceState(history.state, "", location.origin + location.pathname);
   return answer;
 };
 
 // The options of `open` with what this page gives by default.
-export const complete = options => ({
-  ...options,
-  api: options?.api?.length ? options.api : [location.origin],
-  redirectUri: options?.redirectUri ?? location.origin + location.pathname,
-});
+export const complete = options => {
+  const api = Array.from(options?.api ?? []);
+  const here = location.origin + location.pathname;
+  return { ...options, api: api.length ? api : [location.origin], redirectUri: options?.redirectUri ?? here };
+};
 
 // Restores the session that this origin keeps, or finishes the sign-in whose callback this page is. `document` is what
 // `describe` has given, for options that name no issuer.
@@ -29,22 +29,36 @@ export const open = async (tab, document, answer) => {
   await place.open();
   const session = new Session(tab, place);
   await session.restore();
-  const auth = new Auth(tab, place, session);
-  if (answer) await auth.finish(answer);
-  return auth;
+  const error = answer && (await finish(tab, place, session, answer));
+  session.ready();
+  return new Auth(tab, place, session, error);
 };
 
-const random = length => crypto.getRandomValues(new Uint8Array(length));
+// Finishes the sign-in by redirect that this query answers; gives why it failed.
+const finish = async (tab, place, session, query) => {
+  try {
+    const form = tab.returned(await place.begun(), query);
+    place.end();
+    await session.provider();
+    await session.signIn(tab.endpoint(), form);
+  } catch (error) {
+    // A forged answer does not spoil the true one.
+    if (error.code !== "callback-unknown") place.end();
+    return error;
+  }
+};
 
 class Auth {
   #tab;
   #place;
   #session;
+  #error;
 
-  constructor(tab, place, session) {
+  constructor(tab, place, session, error) {
     this.#tab = tab;
     this.#place = place;
     this.#session = session;
+    this.#error = error;
   }
 
   get status() {
@@ -53,6 +67,10 @@ class Auth {
 
   get reason() {
     return this.#tab.view()[1];
+  }
+
+  get error() {
+    return this.#error;
   }
 
   get storage() {
@@ -77,47 +95,22 @@ class Auth {
 
   // By redirect, or with `username` and `password`.
   async login(options) {
-    if (options?.username === undefined) return this.#redirect(options?.returnTo);
+    if (options?.username == null) return this.#redirect(options);
     let { endpoint } = options;
-    if (endpoint === undefined) {
+    if (endpoint == null) {
       await this.#session.provider();
       endpoint = this.#tab.endpoint();
     }
-    const answer = await this.#signIn(endpoint, this.#tab.password(options));
-    options.onResponse?.(answer);
+    await this.#session.signIn(endpoint, this.#tab.password(options), options.onResponse);
   }
 
-  async #redirect(returnTo) {
+  async #redirect(options) {
     await this.#session.provider();
-    const [url, pending] = this.#tab.start(random(32), random(32), returnTo);
+    const [url, pending] = this.#tab.start(random(32), random(32), options);
     if (!(await this.#place.begin(pending))) throw this.#tab.error("storage-blocked");
     location.assign(url);
-  }
-
-  // Finishes the sign-in by redirect that this query answers; why it failed stands in `error`.
-  async finish(query) {
-    try {
-      const form = this.#tab.returned(await this.#place.begun(), query);
-      this.#place.end();
-      await this.#session.provider();
-      await this.#signIn(this.#tab.endpoint(), form);
-    } catch (error) {
-      // A forged answer does not spoil the true one.
-      if (error.code !== "callback-unknown") this.#place.end();
-      this.error = error;
-    }
-  }
-
-  async #signIn(endpoint, form) {
-    const sent = Date.now();
-    const answer = await this.#session.ask(endpoint, form);
-    if (!this.#tab.received(answer, sent, random(16))) {
-      // Whether it is this page's origin alone that the provider refuses.
-      const document = await this.#session.ask(this.#tab.addresses()[0]);
-      throw this.#tab.error(document?.status === 200 ? "origin-refused" : "unreachable");
-    }
-    await this.#session.begin();
-    return answer.body;
+    // This page is left: what it does next must not happen.
+    return new Promise(() => {});
   }
 
   // The browser's `fetch` with the access token, renewed before if need be; once more with a new one when the API
@@ -127,7 +120,12 @@ class Auth {
     const token = await this.#token();
     const again = request.clone();
     const response = await this.#send(request, token);
-    if (!this.#blames(response) || !this.#tab.retries(token)) return response;
+    if (!this.#blames(response)) return response;
+    if (!this.#tab.retries(token)) {
+      // It may have ended the session.
+      this.#session.tell();
+      return response;
+    }
     const fresh = await this.#token(token).catch(() => {});
     if (fresh === undefined) return response;
     const second = await this.#send(again, fresh);
@@ -157,7 +155,8 @@ class Auth {
     request.headers.set("authorization", "Bearer " + token);
     try {
       return await fetch(request);
-    } catch {
+    } catch (error) {
+      if (request.signal.aborted) throw error;
       throw this.#tab.error("api-unreachable");
     }
   }

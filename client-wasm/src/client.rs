@@ -171,7 +171,8 @@ impl Client {
         Watch(self.0.watch(heard.unchecked_ref()))
     }
 
-    /// Leaves this page for the provider's sign-in. The page at the redirect URI finishes it when it is opened.
+    /// Leaves this page for the provider's sign-in, and is never ready then, since the page is over. The page at the
+    /// redirect URI finishes it when it is opened.
     pub async fn login(&self) -> Result<(), Error> {
         self.log_in(&Login::default()).await
     }

@@ -140,7 +140,7 @@ impl Failure {
             }
             Self::Refused(refusal) => {
                 why = refusal.text();
-                ("the provider refused: ", &why, "")
+                ("the provider refused: ", &why, "; call login() to try again")
             }
             Self::Offline(offline) => {
                 why = offline.text();
@@ -180,4 +180,32 @@ impl From<Thrown> for JsValue {
 extern "C" {
     /// A JavaScript error with `name` and `code`.
     fn failure(code: &str, message: &str) -> JsValue;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::OWN;
+
+    /// A code that is misspelled would be another error's.
+    #[test]
+    fn every_code_that_is_used_has_a_text() {
+        let sources = [
+            include_str!("client.js"),
+            include_str!("session.js"),
+            include_str!("login.rs"),
+            include_str!("session.rs"),
+            include_str!("transport.rs"),
+        ];
+        let used = sources.into_iter().flat_map(|source| {
+            let calls = source.split("tab.error(").chain(source.split("Failure::Own("));
+            calls.flat_map(|rest| {
+                rest.lines().next().unwrap_or_default().split('"').skip(1).step_by(2)
+            })
+        });
+        let used: Vec<_> = used.filter(|it| it.contains('-') || *it == "unreachable").collect();
+        assert!(used.len() > 10, "{used:?}");
+        for code in used {
+            assert!(OWN.iter().any(|own| own.0 == code), "{code}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! JavaScript's values, and the browser's clock.
 
-use countersign_protocol::{Secret, Timestamp};
-use js_sys::{Date, Reflect, Uint8Array};
 use std::time::Duration;
-use wasm_bindgen::{JsCast as _, JsValue};
+
+use countersign_protocol::{Secret, Timestamp, id};
+use js_sys::{Date, Reflect};
+use wasm_bindgen::JsValue;
 
 /// The browser's clock.
 pub(crate) fn now() -> Timestamp {
@@ -40,10 +41,7 @@ pub(crate) fn secret(value: &JsValue) -> Option<Secret> {
     value.as_string().map(Secret::new)
 }
 
-/// As many bytes as are asked for, of an array that is as long.
-pub(crate) fn bytes<const N: usize>(array: &JsValue) -> Option<[u8; N]> {
-    let array: &Uint8Array = array.dyn_ref()?;
-    let mut bytes = [0; N];
-    (array.length() as usize == N).then(|| array.copy_to(&mut bytes))?;
-    Some(bytes)
+/// As many bytes as are asked for, of their base64url.
+pub(crate) fn bytes<const N: usize>(value: &JsValue) -> Option<[u8; N]> {
+    id::decode(&value.as_string()?)?.try_into().ok()
 }

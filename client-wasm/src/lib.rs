@@ -20,7 +20,8 @@
 //! which shares them. The provider serves this crate as an ES module too, for pages without Rust.
 //!
 //! What decides is in Rust and never waits (`tab.rs` and its neighbours); what waits is in JavaScript (`client.js` and
-//! its neighbours, of the same names), where it is a third of the size.
+//! its neighbours, of the same names), where it is a third of the size. A program that uses this crate is bound for the
+//! web or a bundler (`wasm-bindgen --target web`), which both carry these modules along.
 
 /// A third of the standard one's size.
 #[cfg(all(feature = "bundle", target_family = "wasm"))]

@@ -11,17 +11,18 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use crate::{
     error::{Failure, Result},
     js::{bytes, moment, text},
+    session::record_of,
     storage::kept,
-    tab::Tab,
+    tab::{Tab, option},
     transport::{answer, client_form},
 };
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CountersignTab)]
 impl Tab {
-    /// Begins a sign-in by redirect: the address to go to, and what to keep until the answer comes. `random` are twice
-    /// 32 bytes.
-    pub fn start(&self, random: &JsValue, more: &JsValue, return_to: &JsValue) -> Result<Array> {
-        let return_to = match return_to.as_string() {
+    /// Begins a sign-in by redirect: the address to go to, and what to keep until the answer comes. `random` and `more`
+    /// are 32 bytes each.
+    pub fn start(&self, random: &JsValue, more: &JsValue, options: &JsValue) -> Result<Array> {
+        let return_to = match option(options, "returnTo")? {
             None => None,
             Some(path) => Some(ReturnTo::parse(&path).ok_or(Failure::Option(
                 "returnTo must be a path of this origin, and begin with one slash",
@@ -59,40 +60,35 @@ impl Tab {
         client_form(&self.owner, login::password_form(&username, &password, self.scope.as_ref()))
     }
 
-    /// Judges the token endpoint's answer to a sign-in that was sent at `sent`; `false`: whether there was one is not
-    /// known.
-    pub fn received(&mut self, value: &JsValue, sent: f64, random: &JsValue) -> Result<bool> {
+    /// Judges the token endpoint's answer to a sign-in that was sent at `sent`: the record of the session that it gives;
+    /// nothing where no answer came. `random` are 16 bytes.
+    pub fn received(&self, value: &JsValue, sent: f64, random: &JsValue) -> Result<JsValue> {
         match answer(value) {
             Answer::Tokens(answer) => {
                 let tokens = Tokens::of_login(answer, self.scope.as_ref(), moment(sent));
                 let line = Version::from_bytes(bytes(random).ok_or(Failure::Own("insecure-page"))?);
-                self.received = Some((line, tokens));
-                Ok(true)
+                let session = Session::begin(self.owner.clone(), line, tokens, None);
+                Ok(session.kept().to_text().expose().into())
             }
             Answer::Refused(_, refusal) => Err(Failure::Refused(refusal.printable()).into()),
             Answer::Failed { status, .. } => Err(Failure::Status(status).into()),
             Answer::NotSent => Err(Failure::Own("unreachable").into()),
-            Answer::Lost => Ok(false),
+            Answer::Lost => Ok(JsValue::UNDEFINED),
         }
     }
 
-    /// The record to write of the session that begins, over what the place holds.
-    pub fn begin(&mut self, values: &JsValue) -> JsValue {
-        let Some((line, tokens)) = self.received.take() else {
-            return JsValue::UNDEFINED;
-        };
-        let found = kept(values);
-        let session = Session::begin(self.owner.clone(), line, tokens, found.as_ref());
-        let text = session.kept().to_text();
-        self.begun = Some(session);
-        text.expose().into()
+    /// The record to write of a session that was [received](Self::received), over what the place holds. What cannot be
+    /// read there is written over: the user has signed in anew.
+    pub fn begin(&self, values: &JsValue, received: &JsValue) -> JsValue {
+        let session = self.session_of(received);
+        let session = session.map(|session| session.over(kept(values).as_ref()));
+        session.map_or(JsValue::UNDEFINED, |it| it.kept().to_text().expose().into())
     }
 
-    /// Uses the session that has begun, and notes whether its record was written.
-    pub fn begun(&mut self, stored: bool) {
-        if let Some(mut session) = self.begun.take() {
-            let kept = session.kept().clone();
-            session.take(kept, stored);
+    /// Uses the session whose record was to be written, and notes whether it was.
+    pub fn begun(&mut self, record: &JsValue, stored: bool) {
+        if let Some(mut session) = self.session_of(record) {
+            session.take(session.kept().clone(), stored);
             self.session = Some(session);
         }
     }
@@ -100,5 +96,11 @@ impl Tab {
     /// Where the page that began the sign-in wanted to come back to: a path of this origin.
     pub fn destination(&self) -> JsValue {
         self.return_to.as_deref().into()
+    }
+}
+
+impl Tab {
+    fn session_of(&self, record: &JsValue) -> Option<Session> {
+        Session::restore(record_of(record)?, &self.owner)
     }
 }

@@ -2,7 +2,8 @@
 // out, under a Web Lock that all tabs share. Tabs tell each other by a channel that something changed, and read the
 // place themselves.
 import { Lock } from "./lock.js";
-import { ask, attempt, sleep, within } from "./transport.js";
+import { random } from "./storage.js";
+import { ask, attempt, run, sleep, within } from "./transport.js";
 
 // How often who waits for the lock looks whether the waiting has become needless. This and the next in milliseconds.
 const LOOK = 250;
@@ -20,7 +21,6 @@ export class Session {
 
   #tab;
   #place;
-  #lockName;
   #refreshing;
   #retrying;
   #channel;
@@ -30,8 +30,6 @@ export class Session {
   constructor(tab, place) {
     this.#tab = tab;
     this.#place = place;
-    // Where it is shared with nobody, every page has its own.
-    this.#lockName = tab.name() + (place.isShared ? "" : crypto.randomUUID());
     [this.attempt, this.patience] = tab.limits();
   }
 
@@ -48,19 +46,23 @@ export class Session {
     this.#tab.believe(answer);
   }
 
-  // Takes what the place holds, and follows what happens from now on.
+  // Takes what the place holds.
   async restore() {
-    const values = await this.#place.read();
-    if (this.#tab.restore(values)) await this.#place.forget();
+    if (this.#tab.restore(await this.#place.read())) await this.#place.forget();
+  }
+
+  // Follows what happens from now on, and does what was left undone.
+  ready() {
+    this.tell();
     this.#listen();
-    if (this.#tab.owes(values)) this.#sayLate();
+    this.#follow();
   }
 
   // Renews the tokens, once for all callers, whether they wait for it or not.
   refresh(rejected) {
     return this.#refreshing ??= this.#renew(rejected).finally(() => {
       this.#refreshing = undefined;
-      this.#tell();
+      this.tell();
       this.#comeBack();
     });
   }
@@ -88,14 +90,19 @@ export class Session {
 
   // Waits for the lock; nothing when another tab has brought what was needed.
   async #turn(rejected) {
-    const lock = new Lock(this.#lockName);
+    const lock = new Lock(this.#place.lockName);
     const began = Date.now();
-    while (!(await within(lock.granted, LOOK))) {
-      if (this.#tab.catches(await this.#place.read(), rejected)) return lock.release();
-      if (Date.now() - began >= this.patience) {
-        this.#tab.fail("waiting");
-        this.#tell();
+    try {
+      while (!(await within(lock.granted, LOOK))) {
+        if (this.#tab.catches(await this.#place.read(), rejected)) return lock.release();
+        if (Date.now() - began >= this.patience) {
+          this.#tab.fail("waiting");
+          this.tell();
+        }
       }
+    } catch (error) {
+      lock.release();
+      throw error;
     }
     return lock;
   }
@@ -122,7 +129,7 @@ export class Session {
     const kept = this.#tab.settle(await this.#place.read());
     if (kept === undefined) return;
     const stored = await this.#place.write(kept);
-    this.#tab.keep(stored);
+    this.#tab.keep(kept, stored);
     this.#announce();
     if (!stored) lock.release(this.#keepTrying());
   }
@@ -134,51 +141,74 @@ export class Session {
       const kept = this.#tab.unkept(await this.#place.read());
       if (kept === undefined) return;
       if (await this.#place.write(kept)) {
-        this.#tab.keep(true);
+        this.#tab.keep(kept, true);
         this.#announce();
       }
     }
   }
 
-  // Begins a session with the tokens that were received, and keeps it before it is used.
-  async begin() {
-    const lock = new Lock(this.#lockName);
+  // Signs in at the token endpoint, or another address that the page names for it. `heard` gets the answer as it came.
+  async signIn(endpoint, form, heard) {
+    const sent = Date.now();
+    const answer = await this.ask(endpoint, form);
+    const tell = () => run(() => answer?.body && heard?.(answer.body));
+    let received;
+    try {
+      received = this.#tab.received(answer, sent, random(16));
+    } catch (error) {
+      tell();
+      throw error;
+    }
+    if (!received) throw await this.#silence();
+    await this.#begin(received);
+    tell();
+  }
+
+  // Why no answer came: whether it is this page's origin alone that the provider refuses.
+  async #silence() {
+    const document = await this.ask(this.#tab.addresses()[0]);
+    return this.#tab.error(document?.status === 200 ? "origin-refused" : "unreachable");
+  }
+
+  // Begins the session that was received, and keeps it before it is used.
+  async #begin(received) {
+    const lock = new Lock(this.#place.lockName);
     const held = await within(lock.granted, this.patience);
     await this.#under(lock, async () => {
-      const kept = this.#tab.begin(await this.#place.read());
+      const kept = this.#tab.begin(await this.#place.read(), received);
       const stored = Boolean(held && (await this.#place.write(kept)));
-      this.#tab.begun(stored);
+      this.#tab.begun(kept, stored);
       if (!stored) lock.release(this.#keepTrying());
     });
     this.#announce();
-    this.#tell();
+    this.tell();
   }
 
   // Signs out in memory at once, then in the other tabs and at the provider.
   async leave(endsSignIn) {
     this.#tab.leave(endsSignIn);
-    this.#tell();
-    const lock = new Lock(this.#lockName);
+    this.tell();
+    const lock = new Lock(this.#place.lockName);
     // A record without tokens is written even when another tab does not let go: it is the newer one.
     await within(lock.granted, this.patience);
     await this.#under(lock, async () => {
-      const kept = this.#tab.left(await this.#place.read(), endsSignIn);
-      if (kept !== undefined) {
-        await this.#place.write(kept);
+      const [record, writes] = this.#tab.left(await this.#place.read(), endsSignIn);
+      if (writes) {
+        await this.#place.write(record);
         this.#announce();
       }
-      await this.#bidFarewell();
+      if (record) await this.#bidFarewell(record);
     });
   }
 
   // Tells the provider of sessions that were left, and notes those that it has heard of.
-  async #bidFarewell() {
+  async #bidFarewell(record) {
     const heard = await attempt(async () => {
       await this.provider();
-      return Promise.all(this.#tab.farewells().map(([form, ...urls]) => this.#says(form, urls)));
+      return Promise.all(this.#tab.farewells(record).map(([form, ...urls]) => this.#says(form, urls)));
     });
-    const kept = this.#tab.told(heard ?? []);
-    if (kept !== undefined) await this.#place.write(kept);
+    const kept = heard && this.#tab.told(await this.#place.read(), record, heard);
+    if (kept) await this.#place.write(kept);
   }
 
   async #says(form, urls) {
@@ -190,10 +220,11 @@ export class Session {
 
   // Tells the provider what it could not be told when its user signed out.
   async #sayLate() {
-    const lock = new Lock(this.#lockName);
+    const lock = new Lock(this.#place.lockName);
     const held = await within(lock.granted, this.patience);
     await this.#under(lock, async () => {
-      if (held && this.#tab.recall(await this.#place.read())) await this.#bidFarewell();
+      const record = held && this.#tab.owes(await this.#place.read());
+      if (record) await this.#bidFarewell(record);
     });
   }
 
@@ -203,7 +234,7 @@ export class Session {
     this.#retrying = true;
     for (let pause = RETRY[0]; this.#isOffline; pause = Math.min(2 * pause, RETRY[1])) {
       await sleep(pause);
-      if (this.#isOffline) await this.refresh();
+      if (this.#isOffline) await attempt(() => this.refresh());
     }
     this.#retrying = false;
   }
@@ -220,8 +251,15 @@ export class Session {
       this.#channel?.close();
       this.#channel = undefined;
     });
-    addEventListener("pageshow", event => event.persisted && this.#wake());
+    addEventListener("pageshow", event => event.persisted && this.#comeOut());
     addEventListener("online", () => this.#wake());
+  }
+
+  // Out of the back/forward cache; another tab may have the session meanwhile.
+  async #comeOut() {
+    if (await this.#place.claim()) return this.#wake();
+    this.#tab.forget();
+    this.tell();
   }
 
   #tuneIn() {
@@ -240,7 +278,7 @@ export class Session {
   async #follow() {
     const values = await this.#place.read();
     this.#tab.adopt(values);
-    this.#tell();
+    this.tell();
     if (this.#tab.owes(values)) this.#sayLate();
   }
 
@@ -251,17 +289,18 @@ export class Session {
 
   // Calls back with the status now and at each change; gives the function that ends it.
   watch(callback) {
-    const watcher = status => callback(status);
+    const watcher = status => run(() => callback(status));
     this.#watchers.add(watcher);
     watcher(this.#status);
     return () => this.#watchers.delete(watcher);
   }
 
-  #tell() {
+  // Tells the watchers when the status has changed. One may change it again.
+  tell() {
     const [status, reason] = this.#tab.view();
     if (status + reason === this.#told) return;
     this.#told = status + reason;
-    for (const watcher of this.#watchers) watcher(status);
+    for (const watcher of [...this.#watchers]) watcher(this.#status);
   }
 
   get #status() {

@@ -23,7 +23,7 @@ use crate::{
     transport::{answer, client_form},
 };
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CountersignTab)]
 impl Tab {
     /// A token to use now; `undefined`: refresh, and ask once more, then for the `last` time. `rejected` is one that
     /// the API has refused.
@@ -120,7 +120,7 @@ impl Tab {
             Verdict::Again(pause) => millis(pause),
             Verdict::Offline(why, pause) => self.fails(why, pause),
             Verdict::Keep(new) => {
-                self.next = Some(new);
+                self.renewed = Some(new);
                 JsValue::TRUE
             }
         }
@@ -128,11 +128,11 @@ impl Tab {
 
     /// Compares what the place holds with what was exchanged: the record to write, or nothing when a newer one stays.
     pub fn settle(&mut self, values: &JsValue) -> JsValue {
-        let Some((exchange, new)) = self.exchange.take().zip(self.next.take()) else {
+        let Some((exchange, new)) = self.exchange.take().zip(self.renewed.take()) else {
             return JsValue::UNDEFINED;
         };
         match exchange.settle(kept(values), new) {
-            Settled::Write(kept) => self.proposes(Some(kept)),
+            Settled::Write(kept) => text_of(Some(&kept)),
             Settled::Adopt(found) => {
                 self.takes(found);
                 JsValue::UNDEFINED
@@ -143,13 +143,13 @@ impl Tab {
     /// The record that could not be written, if it still is to be.
     pub fn unkept(&mut self, values: &JsValue) -> JsValue {
         let found = kept(values);
-        let next = self.session.as_mut().and_then(|session| session.unkept(found));
-        self.proposes(next)
+        let unkept = self.session.as_mut().and_then(|session| session.unkept(found));
+        text_of(unkept.as_ref())
     }
 
     /// Uses the record that was to be written, and notes whether it was.
-    pub fn keep(&mut self, stored: bool) {
-        if let Some((session, kept)) = self.session.as_mut().zip(self.next.take()) {
+    pub fn keep(&mut self, record: &JsValue, stored: bool) {
+        if let Some((session, kept)) = self.session.as_mut().zip(record_of(record)) {
             session.take(kept, stored);
         }
     }
@@ -182,37 +182,28 @@ impl Tab {
         }
     }
 
-    /// Signs out in the place, under the lock: the record to write, if any.
-    pub fn left(&mut self, values: &JsValue, ends_sign_in: bool) -> JsValue {
+    /// Signs out in the place, under the lock: the record of what was left, and whether it is to be written. Nothing
+    /// when nobody was signed in.
+    pub fn left(&mut self, values: &JsValue, ends_sign_in: bool) -> Array {
         let found = kept(values);
         let before = self.before.take();
         let before = before.or_else(|| Session::restore(found.clone()?, &self.owner));
         let Some(mut session) = before else {
-            return JsValue::UNDEFINED;
+            return Array::new();
         };
-        let leaving = session.leave(found, ends_sign_in);
-        self.farewells = leaving.farewells;
-        self.parting = leaving.write;
-        text_of(self.parting.as_ref())
+        let writes = session.leave(found, ends_sign_in).write.is_some();
+        Array::of2(&text_of(Some(session.kept())), &writes.into())
     }
 
-    /// Whether the provider still has to be told of sessions that were left.
+    /// The record, where the provider still has to be told of sessions that were left.
     #[expect(clippy::unused_self, reason = "the shell reaches this module by the tab alone")]
-    pub fn owes(&self, values: &JsValue) -> bool {
-        kept(values).is_some_and(|kept| !kept.farewells().is_empty())
+    pub fn owes(&self, values: &JsValue) -> JsValue {
+        text_of(kept(values).filter(|kept| !kept.farewells().is_empty()).as_ref())
     }
 
-    /// The same under the lock, to tell it now.
-    pub fn recall(&mut self, values: &JsValue) -> bool {
-        self.parting = kept(values);
-        let farewells = self.parting.as_ref().map(Kept::farewells);
-        self.farewells = farewells.unwrap_or_default().to_vec();
-        !self.farewells.is_empty()
-    }
-
-    /// What the provider is to be told: each the body, then the addresses to try. Ending the sign-in revokes too; a
-    /// provider that does not know how to at least revokes.
-    pub fn farewells(&self) -> Array {
+    /// What the provider is to be told for this record: each the body, then the addresses to try. Ending the sign-in
+    /// revokes too; a provider that does not know how to at least revokes.
+    pub fn farewells(&self, record: &JsValue) -> Array {
         let metadata = self.metadata.as_ref().map(Checked::metadata);
         let end = metadata.and_then(|it| it.end_session_endpoint.as_deref());
         let revoke = metadata.and_then(|it| it.revocation_endpoint.as_deref());
@@ -221,15 +212,27 @@ impl Tab {
             let end = end.filter(|_| farewell.ends_sign_in);
             Array::of3(&form, &end.into(), &revoke.into())
         };
-        self.farewells.iter().map(one).collect()
+        let record = record_of(record);
+        record.iter().flat_map(Kept::farewells).map(one).collect()
     }
 
-    /// The record to write after the provider has heard of those of [`farewells`](Self::farewells) that are true here.
-    pub fn told(&mut self, heard: &Array) -> JsValue {
-        let told = self.farewells.drain(..).zip(heard.iter());
-        let told: Vec<_> = told.filter(|(_, heard)| heard.is_truthy()).map(|it| it.0).collect();
-        let parting = self.parting.take().filter(|_| !told.is_empty());
-        text_of(parting.map(|kept| kept.told(&told)).as_ref())
+    /// The record to write over what the place holds now, after the provider has heard of those of
+    /// [`farewells`](Self::farewells) that are true here. Nothing when none of them is in it.
+    #[expect(clippy::unused_self, reason = "the shell reaches this module by the tab alone")]
+    pub fn told(&self, values: &JsValue, record: &JsValue, heard: &Array) -> JsValue {
+        let Some((found, record)) = kept(values).zip(record_of(record)) else {
+            return JsValue::UNDEFINED;
+        };
+        let told = record.farewells().iter().zip(heard.iter());
+        let told: Vec<_> =
+            told.filter(|(_, heard)| heard.is_truthy()).map(|it| it.0.clone()).collect();
+        let count = found.farewells().len();
+        text_of(Some(found.told(&told)).filter(|kept| kept.farewells().len() < count).as_ref())
+    }
+
+    /// Forgets the session, which is another tab's.
+    pub fn forget(&mut self) {
+        self.session = None;
     }
 }
 
@@ -239,11 +242,6 @@ impl Tab {
             session.fail(why, pause, now());
         }
         JsValue::UNDEFINED
-    }
-
-    fn proposes(&mut self, next: Option<Kept>) -> JsValue {
-        self.next = next;
-        text_of(self.next.as_ref())
     }
 
     fn takes(&mut self, found: Kept) {
@@ -262,6 +260,11 @@ impl Tab {
             self.session = Some(other);
         }
     }
+}
+
+/// A record as the shell has it.
+pub(crate) fn record_of(record: &JsValue) -> Option<Kept> {
+    Kept::from_text(&record.as_string()?)
 }
 
 fn text_of(kept: Option<&Kept>) -> JsValue {

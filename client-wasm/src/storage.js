@@ -17,9 +17,13 @@ const CLAIMING = 1000;
 // A database that has not opened by then counts as refused. In milliseconds.
 const OPENING = 3000;
 
+// The names that this page holds: every client of it shares them.
+const claims = new Map();
+
 export class Place {
-  // Where the session is kept indeed.
+  // Where the session is kept indeed, and the lock that who changes it takes.
   storage;
+  lockName;
 
   #tab;
   #name;
@@ -39,28 +43,43 @@ export class Place {
     this.#name = this.#tab.name();
     this.#database = await this.#opening;
     if (!this.#database) this.storage = "memory";
-    if (this.#inSession) await this.#claim();
+    this.lockName = this.#name;
+    // Shared with nobody.
+    if (!this.#database) this.lockName += crypto.randomUUID();
+    await this.claim();
   }
 
-  // A tab that is duplicated brings a copy of the other's session. Were both to refresh with one token, it would look
-  // like theft: so each tab has a name of its own, and holds a lock on it while its page is there. Whose name is taken
-  // forgets the copy.
-  async #claim() {
+  // Whether the tab is still the one that it was.
+  //
+  // A tab that is duplicated brings a copy of the other's sessionStorage. Were both to refresh with one token, it would
+  // look like theft: so each tab has a name of its own, and holds a lock on it while its page is there. Whose name is
+  // taken forgets the copy.
+  async claim() {
+    if (!this.#inSession) return true;
+    const before = this.lockName;
     const own = this.#name + " tab";
-    const found = this.#near(own, true);
-    let lock = found && new Lock(found);
+    if (!claims.has(own)) claims.set(own, this.#take(own));
+    this.lockName = await claims.get(own);
+    return this.lockName === before;
+  }
+
+  async #take(own) {
+    let name = this.#near(own, true);
+    let lock = name && new Lock(name + " tab");
     if (!lock || !(await within(lock.granted, CLAIMING))) {
       lock?.release();
-      const fresh = this.#name + " " + crypto.randomUUID();
+      name = this.#name + " " + crypto.randomUUID();
       this.#put(this.#name, undefined, true);
-      this.#put(own, fresh, true);
-      lock = new Lock(fresh);
+      this.#put(own, name, true);
+      lock = new Lock(name + " tab");
     }
     // The next page in this tab has the same name; a page that holds a lock stays out of the back/forward cache.
-    addEventListener("pagehide", () => lock.release());
-    addEventListener("pageshow", event => {
-      if (event.persisted) lock = new Lock(this.#near(own, true));
-    });
+    const leave = () => {
+      lock.release();
+      claims.delete(own);
+    };
+    addEventListener("pagehide", leave, { once: true });
+    return name;
   }
 
   get isShared() {
@@ -76,7 +95,8 @@ export class Place {
     if (!this.#database) return [this.#memory];
     const near = this.#near(this.#name, this.#inSession);
     const copy = this.isShared ? await get(this.#database, SEALED, this.#name) : undefined;
-    return Promise.all([copy, near].map(value => this.#unseal(value)));
+    const values = copy === near ? [copy] : [copy, near];
+    return Promise.all(values.map(value => this.#unseal(value)));
   }
 
   // Keeps the record; whether it could be kept. It is on the disk then.
@@ -148,8 +168,7 @@ export class Place {
       const nonce = crypto.getRandomValues(new Uint8Array(NONCE));
       const own = await key(this.#database, true);
       const sealed = await crypto.subtle.encrypt(this.#algorithm(nonce), own, new TextEncoder().encode(text));
-      const bytes = String.fromCharCode(...nonce, ...new Uint8Array(sealed));
-      return FORMAT + btoa(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+      return FORMAT + encode([...nonce, ...new Uint8Array(sealed)]);
     });
   }
 
@@ -168,6 +187,13 @@ export class Place {
     })) ?? false;
   }
 }
+
+// Bytes as base64url.
+const encode = bytes =>
+  btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+// So many random bytes, as base64url.
+export const random = length => encode(crypto.getRandomValues(new Uint8Array(length)));
 
 // What the request gives: `undefined` where there is nothing, `null` where it fails.
 const done = request => new Promise(tell => {

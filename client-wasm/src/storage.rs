@@ -78,7 +78,7 @@ pub(crate) fn kept(values: &JsValue) -> Option<Kept> {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CountersignTab)]
 impl Tab {
     /// Where the session is to be kept.
     pub fn storage(&self) -> JsValue {

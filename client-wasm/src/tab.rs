@@ -4,11 +4,11 @@
 //! Values pass as JavaScript's own: `undefined` where there is nothing, text, numbers of milliseconds.
 
 use countersign_protocol::{
-    ClientId, Scope, Version,
+    ClientId, Scope,
     discovery::{Checked, Issuer, PlainHttp},
     endpoint::Origin,
     session::{
-        self, Farewell, Kept, Out, Owner, Status, Tokens,
+        self, Kept, Out, Owner, Status,
         refresh::{ATTEMPT, Exchange, PATIENCE},
         request::AllowList,
     },
@@ -18,12 +18,14 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     error::{Failure, Result, Thrown},
-    js::{get, millis, text},
+    js::{get, millis},
     storage::Storage,
 };
 
 /// One client's session in this tab.
-#[wasm_bindgen]
+///
+/// Its name in JavaScript is long, since every program that links this crate exports it.
+#[wasm_bindgen(js_name = CountersignTab, skip_typescript)]
 pub struct Tab {
     pub(crate) owner: Owner,
     pub(crate) issuer: Option<Issuer>,
@@ -34,20 +36,13 @@ pub struct Tab {
     pub(crate) storage: Storage,
     pub(crate) return_to: Option<String>,
     pub(crate) session: Option<session::Session>,
-    /// What a sign-in gave, for a session that is to begin.
-    pub(crate) received: Option<(Version, Tokens)>,
-    /// A session that has begun and is not kept yet.
-    pub(crate) begun: Option<session::Session>,
     /// Whether the browser has lost what an earlier session was sealed with.
     pub(crate) lost: bool,
     pub(crate) exchange: Option<Box<Exchange>>,
-    /// The record that is to be written and used.
-    pub(crate) next: Option<Kept>,
+    /// What came of the exchange.
+    pub(crate) renewed: Option<Kept>,
     /// The session that is being left, as it was before.
     pub(crate) before: Option<session::Session>,
-    /// The record of what was left, and what the provider is to be told.
-    pub(crate) parting: Option<Kept>,
-    pub(crate) farewells: Vec<Farewell>,
 }
 
 impl std::fmt::Debug for Tab {
@@ -56,22 +51,20 @@ impl std::fmt::Debug for Tab {
     }
 }
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CountersignTab)]
 impl Tab {
     /// With the options of `open`, where `api` and `redirectUri` are always given.
     #[wasm_bindgen(constructor)]
     pub fn new(options: &JsValue) -> Result<Self> {
-        let client_id = text(options, "clientId").and_then(ClientId::new);
-        let storage = text(options, "storage");
-        let scope = text(options, "scope").map(|scope| scope.parse());
-        let issuer = text(options, "issuer");
+        let client_id = option(options, "clientId")?.and_then(ClientId::new);
+        let storage = option(options, "storage")?;
+        let scope = option(options, "scope")?.map(|scope| scope.parse());
+        let issuer = option(options, "issuer")?;
         let issuer = issuer.map(|issuer| Issuer::parse(&issuer, PlainHttp::Loopback));
         let storage = storage.as_deref().map_or(Some(Storage::Local), Storage::parse);
         let (Some(client_id), Some(storage)) = (client_id, storage) else {
-            return Err(Failure::Option(
-                "clientId is missing, or storage is none of local, session, memory",
-            )
-            .into());
+            let why = "clientId is missing, or storage is none of local, session, memory";
+            return Err(Failure::Option(why).into());
         };
         let Ok(scope) = scope.transpose() else {
             return Err(Failure::Option("scope has characters that are not allowed").into());
@@ -86,19 +79,15 @@ impl Tab {
             issuer,
             metadata: None,
             api: allowed(&get(options, "api"))?,
-            redirect_uri: text(options, "redirectUri").unwrap_or_default(),
+            redirect_uri: option(options, "redirectUri")?.unwrap_or_default(),
             scope,
             storage,
             return_to: None,
             session: None,
-            received: None,
-            begun: None,
             lost: false,
             exchange: None,
-            next: None,
+            renewed: None,
             before: None,
-            parting: None,
-            farewells: Vec::new(),
         })
     }
 
@@ -136,6 +125,16 @@ impl Tab {
     pub fn permits(&self, origin: &JsValue) -> bool {
         origin.as_string().is_some_and(|origin| self.api.permits(&origin))
     }
+}
+
+/// An option that is text, where it is given.
+pub(crate) fn option(options: &JsValue, name: &str) -> Result<Option<String>> {
+    let value = get(options, name);
+    let text = value.as_string();
+    if text.is_none() && !value.is_undefined() && !value.is_null() {
+        return Err(Failure::Option("an option that must be text is none").into());
+    }
+    Ok(text)
 }
 
 /// The origins that may see the token.

@@ -12,6 +12,15 @@ export const attempt = async task => {
   }
 };
 
+// Calls what a page has given: should it throw, that is the page's affair, and is told where it looks for its errors.
+export const run = callback => {
+  try {
+    callback();
+  } catch (error) {
+    reportError(error);
+  }
+};
+
 export const sleep = millis => new Promise(done => setTimeout(done, millis));
 
 // What the promise gives, or `undefined` after so long.
@@ -19,12 +28,14 @@ export const within = (promise, millis) => Promise.race([promise, sleep(millis)]
 
 // The answer, whole; `null`: none came; `false`: nothing was sent.
 export const ask = async (url, form, millis) => (await attempt(async () => {
+  const abort = new AbortController();
+  setTimeout(() => abort.abort(), millis);
   /** @type {RequestInit} */
   const init = {
     credentials: "omit",
     redirect: "error",
     referrerPolicy: "no-referrer",
-    signal: AbortSignal.timeout(millis),
+    signal: abort.signal,
   };
   if (form !== undefined) {
     Object.assign(init, {

@@ -15,7 +15,7 @@ use crate::{
     tab::Tab,
 };
 
-#[wasm_bindgen]
+#[wasm_bindgen(js_class = CountersignTab)]
 impl Tab {
     /// Whether the provider's metadata is known and believed.
     pub fn knows(&self) -> bool {
@@ -118,7 +118,7 @@ fn refusal(answer: &JsValue) -> Option<ErrorResponse> {
 /// The members that this client uses.
 fn metadata(document: &JsValue) -> Metadata {
     let methods = get(document, "code_challenge_methods_supported");
-    let methods = methods.dyn_ref::<Array>().map(Array::to_vec).unwrap_or_default();
+    let methods = methods.dyn_ref::<Array>().map(Array::iter).into_iter().flatten();
     let names_issuer = get(document, "authorization_response_iss_parameter_supported");
     Metadata {
         issuer: text(document, "issuer").unwrap_or_default(),
@@ -126,7 +126,7 @@ fn metadata(document: &JsValue) -> Metadata {
         token_endpoint: text(document, "token_endpoint"),
         revocation_endpoint: text(document, "revocation_endpoint"),
         end_session_endpoint: text(document, "end_session_endpoint"),
-        code_challenge_methods_supported: methods.iter().filter_map(JsValue::as_string).collect(),
+        code_challenge_methods_supported: methods.filter_map(|it| it.as_string()).collect(),
         authorization_response_iss_parameter_supported: names_issuer.is_truthy(),
         ..Metadata::default()
     }

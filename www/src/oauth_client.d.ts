@@ -29,7 +29,7 @@ export interface Password {
   /** The token endpoint, if not the one that the provider announces. */
   endpoint?: string;
   /** Gets the token endpoint's answer. For pages that handle tokens themselves; others have no need of it. */
-  onResponse?: (answer: TokenResponse) => void;
+  onResponse?: (answer: TokenResponse | ErrorResponse) => void;
 }
 
 export interface TokenResponse {
@@ -40,7 +40,12 @@ export interface TokenResponse {
   scope?: string;
 }
 
-/** What this client throws. `message` ends with what to do next and never holds a token. */
+export interface ErrorResponse {
+  error: string;
+  error_description?: string;
+}
+
+/** What this client throws. `message` tells what to do next and never holds a token. */
 export interface OAuthError extends Error {
   name: "OAuthError";
   /**
@@ -66,7 +71,10 @@ export interface Auth {
   readonly expires: number | undefined;
   /** On the page that a sign-in by redirect has come back to: the path that `login` was given. */
   readonly returnTo: string | undefined;
-  /** Leaves this page for the provider's sign-in; or signs in with username and password. */
+  /**
+   * Leaves this page for the provider's sign-in, and is never fulfilled then, since the page is over; or signs in with
+   * username and password.
+   */
   login(options?: Redirect | Password): Promise<void>;
   /** The browser's `fetch` with the access token, which goes to the origins in `api` alone. Redirects are errors. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;

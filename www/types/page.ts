@@ -4,7 +4,7 @@ import { open, type Auth, type OAuthError, type Status } from "../src/oauth_clie
 const auth: Auth = await open({ clientId: "shop", api: ["https://api.example"], storage: "session" });
 if (auth.status === "out") await auth.login({ returnTo: "/orders" });
 if (auth.returnTo !== undefined) location.replace(auth.returnTo);
-await auth.login({ username: "alice", password: "…", onResponse: answer => console.log(answer.token_type) });
+await auth.login({ username: "alice", password: "…", onResponse: answer => console.log("error" in answer ? answer.error : answer.token_type) });
 const me: unknown = await (await auth.fetch(new URL("https://api.example/me"), { method: "PUT" })).json();
 const end: () => void = auth.watch((status: Status) => console.log(status, me));
 end();
