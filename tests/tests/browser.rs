@@ -638,6 +638,7 @@ async fn seed_an_old_form_signs_in_and_gets_the_token_endpoints_answer() {
         browser.fill("password", "wrong").await;
         browser.click("button").await;
         browser.eventually("window.wrong", &json!("invalid_grant")).await;
+        assert_eq!(browser.ok("return window.response.error").await, "invalid_grant");
         browser.fill("password", PASSWORD).await;
         browser.click("button").await;
         browser.eventually("window.signedIn", &json!(true)).await;

@@ -103,23 +103,26 @@ async fn a_form_whose_script_is_stopped_says_so_by_name() {
         let browser = Chromium::start().await;
         let heard = b"addEventListener('oauth:error', event => window.wrong = event.detail.error)";
         site.put("heard.js", "text/javascript", heard);
-        let page = format!(
-            "<!doctype html><title>Old</title><script src=/own/heard.js></script>
-             <script src=\"{0}/js/oauth_form.js\"></script>
-             <form class=oauth action=\"{0}/oauth/token\" data-client-id=spa>
-             <input name=username><input name=password type=password><button>Sign in</button></form>",
-            site.issuer
-        );
-        let policy = site.policy("$ISSUER 'wasm-unsafe-eval'", "'none'");
-        browser.go(&site.put_under(&policy, "form.html", "text/html", page.as_bytes())).await;
-        browser.fill("username", "alice").await;
-        browser.fill("password", "x").await;
-        browser.click("button").await;
-        browser.eventually("window.wrong?.code ?? null", &json!("script-blocked")).await;
-        let message = browser.ok("return wrong.message").await;
-        assert!(message.as_str().unwrap().contains("connect-src"), "{at:?} {message}");
-        let address = browser.client.current_url().await.unwrap();
-        assert_eq!(address.query(), None, "{at:?}: no password in the address");
+        // One is stopped at the `.wasm`, the other at the name of the default client.
+        for client in ["data-client-id=spa", ""] {
+            let page = format!(
+                "<!doctype html><title>Old</title><script src=/own/heard.js></script>
+                 <script src=\"{0}/js/oauth_form.js\"></script>
+                 <form class=oauth action=\"{0}/oauth/token\" {client}>
+                 <input name=username><input name=password type=password><button>Sign in</button></form>",
+                site.issuer
+            );
+            let policy = site.policy("$ISSUER 'wasm-unsafe-eval'", "'none'");
+            browser.go(&site.put_under(&policy, "form.html", "text/html", page.as_bytes())).await;
+            browser.fill("username", "alice").await;
+            browser.fill("password", "x").await;
+            browser.click("button").await;
+            browser.eventually("window.wrong?.code ?? null", &json!("script-blocked")).await;
+            let message = browser.ok("return wrong.message").await;
+            assert!(message.as_str().unwrap().contains("connect-src"), "{at:?} {message}");
+            let address = browser.client.current_url().await.unwrap();
+            assert_eq!(address.query(), None, "{at:?}: no password in the address");
+        }
     })
     .await;
 }

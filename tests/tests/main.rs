@@ -11,6 +11,7 @@ mod browser;
 mod browser_copy;
 mod browser_hostile;
 mod browser_offline;
+mod browser_page;
 mod browser_pages;
 mod browser_policy;
 mod browser_return;

@@ -1,7 +1,7 @@
 //! The example of pages that are not the provider's own, as a newcomer opens them.
 
 use std::{
-    fs,
+    fs, iter,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -26,14 +26,23 @@ struct Example {
 
 impl Example {
     async fn start() -> Self {
+        let files = fs::read_dir(root().join("provider/examples/static_site/site")).unwrap();
+        let files = files.map(|file| {
+            let file = file.unwrap();
+            let name = file.file_name().into_string().unwrap();
+            (name, fs::read_to_string(file.path()).unwrap())
+        });
+        Self::with(files).await
+    }
+
+    /// With these files, by name and text.
+    async fn with(files: impl Iterator<Item = (String, String)>) -> Self {
         let issuer = format!("http://127.0.0.1:{}", port::free());
         let site = format!("http://localhost:{}", port::free());
         let folder = tempfile::tempdir().unwrap();
-        for file in fs::read_dir(root().join("provider/examples/static_site/site")).unwrap() {
-            let file = file.unwrap();
-            let text = fs::read_to_string(file.path()).unwrap();
+        for (name, text) in files {
             let text = text.replace("http://127.0.0.1:8080", &issuer);
-            fs::write(folder.path().join(file.file_name()), text).unwrap();
+            fs::write(folder.path().join(name), text).unwrap();
         }
         let child = Command::new(program("examples/static_site"))
             .args([&issuer, &site])
@@ -108,6 +117,22 @@ async fn a_file_on_another_site_signs_in_calls_the_api_and_signs_out() {
     browser.says("status", "signed in").await;
     browser.click("#logout").await;
     browser.says("status", "signed out").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_of_the_readme_is_a_whole_page() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, page) = readme.split_once("```html\n").unwrap();
+    let (page, _) = page.split_once("```").unwrap();
+    let example = Example::with(iter::once(("index.html".into(), page.into()))).await;
+    let browser = Chromium::start().await;
+    browser.client.goto(&example.site).await.unwrap();
+    browser.answer_as_ada("yes").await;
+    let body = Locator::XPath("//body[contains(., 'subject')]");
+    let body = browser.client.wait().at_most(Duration::from_secs(20)).for_element(body).await;
+    let said = body.unwrap().text().await.unwrap();
+    let me: Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((&me["subject"], &me["client"]), (&"ada".into(), &"shop".into()));
 }
 
 /// A provider that is away: the page says what to do, and nobody is signed out.
