@@ -28,9 +28,9 @@ export const open = async (tab, document, answer) => {
   if (document) tab.believe(await document);
   await place.open();
   const session = new Session(tab, place);
-  await session.restore();
+  const values = await session.restore();
   const error = answer && (await finish(tab, place, session, answer));
-  session.ready();
+  session.ready(values);
   return new Auth(tab, place, session, error);
 };
 

@@ -46,16 +46,18 @@ export class Session {
     this.#tab.believe(answer);
   }
 
-  // Takes what the place holds.
+  // Takes what the place holds, and follows what happens to it from now on.
   async restore() {
-    if (this.#tab.restore(await this.#place.read())) await this.#place.forget();
+    this.#listen();
+    const values = await this.#place.read();
+    if (this.#tab.restore(values)) await this.#place.forget();
+    return values;
   }
 
-  // Follows what happens from now on, and does what was left undone.
-  ready() {
+  // Tells what there is to tell from now on, and does what was left undone.
+  ready(values) {
     this.tell();
-    this.#listen();
-    this.#follow();
+    if (this.#tab.owes(values)) this.#sayLate();
   }
 
   // Renews the tokens, once for all callers, whether they wait for it or not.

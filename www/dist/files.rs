@@ -1,11 +1,11 @@
 // Written by `cargo bundle`.
 Bundle {
-    hash: "508218b4fa8c39d2",
-    integrity: "sha384-cF3Y+u0WWNn3c07eiBcsVgA2S4hO+S0FXpw4GX4nZ5pSovosGRPqAgeF3xYiEtPL",
+    hash: "20bf21df75b38c5e",
+    integrity: "sha384-KujeJ5zsiwKHXe/zhveWDCP7hUibxU5RLITfjEqkyquMXXE5GXo/Hh6kBSg1GOp3",
     files: &[
         File { name: "oauth_client-069bdef543346c52.wasm", hash: "069bdef543346c52", plain: include_bytes!("oauth_client-069bdef543346c52.wasm"), gzip: include_bytes!("oauth_client-069bdef543346c52.wasm.gz"), brotli: include_bytes!("oauth_client-069bdef543346c52.wasm.br") },
         File { name: "oauth_client.d.ts", hash: "38b908b3aa01cbb5", plain: include_bytes!("oauth_client.d.ts"), gzip: include_bytes!("oauth_client.d.ts.gz"), brotli: include_bytes!("oauth_client.d.ts.br") },
-        File { name: "oauth_client.js", hash: "508218b4fa8c39d2", plain: include_bytes!("oauth_client.js"), gzip: include_bytes!("oauth_client.js.gz"), brotli: include_bytes!("oauth_client.js.br") },
+        File { name: "oauth_client.js", hash: "20bf21df75b38c5e", plain: include_bytes!("oauth_client.js"), gzip: include_bytes!("oauth_client.js.gz"), brotli: include_bytes!("oauth_client.js.br") },
         File { name: "oauth_form.js", hash: "cbca1d3d36ae1b89", plain: include_bytes!("oauth_form.js"), gzip: include_bytes!("oauth_form.js.gz"), brotli: include_bytes!("oauth_form.js.br") },
     ],
 }
