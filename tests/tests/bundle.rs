@@ -28,6 +28,16 @@ fn the_pinned_toolchain_builds_the_same_bytes() {
     run(cargo, "").well();
 }
 
+/// A build of the whole workspace does not compile it, and so does not test it.
+#[test]
+fn the_builders_own_tests_pass() {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["test", "--locked", "--package", "countersign-bundle", "--features", "build"]);
+    cargo.arg("--lib").current_dir(root());
+    let said = run(cargo, "").well().stdout;
+    assert!(said.contains("shrink::tests"), "{said}");
+}
+
 #[test]
 fn a_page_that_uses_all_types_passes_the_type_check() {
     let www = root().join("www");
