@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use base64ct::{Base64, Encoding as _};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use crate::{
     client::{AuthMethod, Client},
@@ -107,8 +107,7 @@ fn basic_credentials(authorization: &[u8]) -> Option<Secret> {
     if !scheme.eq_ignore_ascii_case(b"basic ") {
         return None;
     }
-    let text = std::str::from_utf8(rest.trim_ascii()).ok()?;
-    let bytes = Base64::decode_vec(text).ok()?;
+    let bytes = STANDARD.decode(rest.trim_ascii()).ok()?;
     String::from_utf8(bytes).ok().map(Secret::new)
 }
 
@@ -118,8 +117,7 @@ pub fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
     form::encode_into(&mut pair, client_id.as_str());
     pair.push(':');
     form::encode_into(&mut pair, secret.expose());
-    let pair = Secret::new(pair);
-    Secret::new("Basic ".to_owned() + &Base64::encode_string(pair.expose().as_bytes()))
+    Secret::new(format!("Basic {}", STANDARD.encode(Secret::new(pair).expose())))
 }
 
 #[cfg(test)]

@@ -2,18 +2,48 @@
 
 use std::{borrow::Borrow, fmt, str::FromStr};
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::{Deserialize, Serialize};
 
 /// base64url without padding, which is how bytes stand in every token, cookie and record of ours.
 pub fn encode(bytes: &[u8]) -> String {
-    Base64UrlUnpadded::encode_string(bytes)
+    codec::encode(bytes)
 }
 
 /// The bytes behind [`encode`]; `None` for any other spelling, changed pad bits included.
 pub fn decode(text: &str) -> Option<Vec<u8>> {
-    Base64UrlUnpadded::decode_vec(text).ok()
+    codec::decode(text)
 }
+
+/// The provider reads and writes thousands a second: by the faster library.
+#[cfg(feature = "server")]
+mod codec {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+    pub(super) fn encode(bytes: &[u8]) -> String {
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+        URL_SAFE_NO_PAD.decode(text).ok()
+    }
+}
+
+/// A client does so once a minute, and the browser's must be small: by the smaller library.
+#[cfg(any(test, not(feature = "server")))]
+mod small {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
+
+    pub(super) fn encode(bytes: &[u8]) -> String {
+        Base64UrlUnpadded::encode_string(bytes)
+    }
+
+    pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+        Base64UrlUnpadded::decode_vec(text).ok()
+    }
+}
+
+#[cfg(not(feature = "server"))]
+use small as codec;
 
 /// Serde for a byte array as base64url.
 pub(crate) mod bytes {
@@ -284,6 +314,28 @@ mod tests {
         assert_eq!(version.to_string().parse(), Ok(version));
         // The last character's unused bits changed.
         assert!("BwcHBwcHBwcHBwcHBwcHBx".parse::<Version>().is_err());
+    }
+
+    /// Provider and clients, by two libraries, write the same and refuse the same.
+    #[test]
+    fn both_libraries_say_the_same() {
+        for length in 0..100_u8 {
+            let bytes: Vec<u8> = (0..length).map(|byte| byte.wrapping_mul(37)).collect();
+            let text = codec::encode(&bytes);
+            assert_eq!(small::encode(&bytes), text);
+            assert_eq!(small::decode(&text), Some(bytes.clone()));
+            assert_eq!(codec::decode(&text), Some(bytes));
+            for wrong in ["=", "A", "+", "/", " ", "\n", "\u{e4}"] {
+                for text in [text.clone() + wrong, wrong.to_owned() + &text] {
+                    assert_eq!(small::decode(&text), codec::decode(&text), "{text}");
+                }
+            }
+        }
+        for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars() {
+            for text in [format!("BwcHBwcHBwcHBwcHBwcHB{last}"), format!("BwcHB{last}A{last}")] {
+                assert_eq!(small::decode(&text), codec::decode(&text), "{text}");
+            }
+        }
     }
 
     #[cfg(feature = "server")]
