@@ -1,7 +1,7 @@
 // A client of one provider, on one page.
 import { Session } from "./session.js";
-import { Place, random } from "./storage.js";
-import { within } from "./transport.js";
+import { Place, openDatabase, random } from "./storage.js";
+import { describe, within } from "./transport.js";
 
 // The answer of a sign-in by redirect, taken out of this page's address so that nothing that the page loads from now on
 // can see it: no `Referer`, no history. `undefined`: the page is no callback.
@@ -20,13 +20,19 @@ export const complete = options => {
   return { ...options, api: api.length ? api : [location.origin], redirectUri: options?.redirectUri ?? here };
 };
 
-// Restores the session that this origin keeps, or finishes the sign-in whose callback this page is. `document` is what
-// `describe` has given, for options that name no issuer.
-export const open = async (tab, document, answer) => {
+// What takes time and needs no decision: begun before the rest is loaded. `url` is that of the provider's document, for
+// options that name no issuer.
+export const prepare = (options, url) => ({
+  database: options?.storage === "memory" ? undefined : openDatabase(),
+  document: options?.issuer == null ? describe(url) : undefined,
+});
+
+// Restores the session that this origin keeps, or finishes the sign-in whose callback this page is.
+export const open = async (tab, prepared, answer) => {
   if (!navigator.locks) throw tab.error("insecure-page");
-  const place = new Place(tab);
-  if (document) tab.believe(await document);
-  await place.open();
+  if (prepared.document) tab.believe(await prepared.document);
+  const place = new Place(tab, await prepared.database);
+  await place.claim();
   const session = new Session(tab, place);
   const values = await session.restore();
   const error = answer && (await finish(tab, place, session, answer));

@@ -123,8 +123,8 @@ impl Client {
         };
         let options = serde_wasm_bindgen::to_value(&options).map_err(JsValue::from)?;
         let tab = Tab::new(&shell::complete(&options)).map_err(JsValue::from)?;
-        let document = document.map(|url| shell::describe(&url));
-        Ok(Self(shell::open(tab, document, answer).await?.unchecked_into()))
+        let prepared = shell::prepare(&options, document);
+        Ok(Self(shell::open(tab, &prepared, answer).await?.unchecked_into()))
     }
 
     /// Whether somebody is signed in.
@@ -255,7 +255,7 @@ struct Logout {
 
 /// What carries it out.
 mod shell {
-    use js_sys::{Function, Promise};
+    use js_sys::Function;
     use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
     use crate::tab::Tab;
@@ -264,10 +264,11 @@ mod shell {
     extern "C" {
         pub(super) fn callback() -> Option<String>;
         pub(super) fn complete(options: &JsValue) -> JsValue;
+        pub(super) fn prepare(options: &JsValue, url: Option<String>) -> JsValue;
         #[wasm_bindgen(catch)]
         pub(super) async fn open(
             tab: Tab,
-            document: Option<Promise>,
+            prepared: &JsValue,
             answer: Option<String>,
         ) -> Result<JsValue, JsValue>;
 
@@ -320,6 +321,6 @@ mod shell {
 
     #[wasm_bindgen(module = "/src/transport.js")]
     extern "C" {
-        pub(super) fn describe(url: &str) -> Promise;
+        fn sleep(millis: u32) -> JsValue;
     }
 }

@@ -29,24 +29,15 @@ export class Place {
   #name;
   #database;
   #memory;
-  #opening;
 
-  // Begins to open the place, which takes as long as asking the provider who it is.
-  constructor(tab) {
+  // Where the browser lets nothing be kept, there is no database, and the place is memory.
+  constructor(tab, database) {
     this.#tab = tab;
-    this.storage = tab.storage();
-    if (this.storage !== "memory") this.#opening = openDatabase();
-  }
-
-  // Opens it. Where the browser lets nothing be kept, it is memory.
-  async open() {
-    this.#name = this.#tab.name();
-    this.#database = await this.#opening;
-    if (!this.#database) this.storage = "memory";
-    this.lockName = this.#name;
-    // Shared with nobody.
-    if (!this.#database) this.lockName += crypto.randomUUID();
-    await this.claim();
+    this.#name = tab.name();
+    this.#database = database;
+    this.storage = database ? tab.storage() : "memory";
+    // Memory is shared with nobody.
+    this.lockName = database ? this.#name : this.#name + crypto.randomUUID();
   }
 
   // Whether the tab is still the one that it was.
@@ -223,7 +214,7 @@ const key = async (database, make) => {
 };
 
 // The database, with a key in it; nothing where the browser lets none be kept.
-const openDatabase = () => attempt(async () => {
+export const openDatabase = () => attempt(async () => {
   const opening = indexedDB.open(DATABASE, 1);
   opening.onupgradeneeded = () => {
     for (const store of [KEYS, SEALED]) opening.result.createObjectStore(store);

@@ -16,11 +16,11 @@ wasm.__wbindgen_start();
 
 let loading;
 async function start(options) {
-const document = options?.issuer == null ? describe(new URL("oauth_client.json", import.meta.url).href) : undefined;
+const prepared = prepare(options, new URL("oauth_client.json", import.meta.url).href);
 loading ??= load();
 try { await loading; } catch (error) { loading = undefined; throw error; }
 const own = answer;
 answer = undefined;
-try { return await open(new CountersignTab(complete(options)), document, own); } catch (error) { answer ??= own; throw error; }
+try { return await open(new CountersignTab(complete(options)), prepared, own); } catch (error) { answer ??= own; throw error; }
 }
 export { start as open };
