@@ -1,6 +1,6 @@
 //! A person without a browser: follows links and fills forms, with a jar of cookies.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use countersign_protocol::{Secret, pkce};
 use reqwest::{Response, StatusCode, cookie::Jar, header, redirect::Policy};
@@ -160,9 +160,17 @@ impl Visitor {
         seen.parameter("code").unwrap_or_else(|| panic!("no code: {url}"))
     }
 
-    /// The same, where the provider may end in the middle of it.
+    /// The same, where the provider may end in the middle of it. Where it asks for patience, it gets some.
     pub async fn try_code(&self, asking: &Asking, username: &str) -> Option<String> {
-        self.grant(&asking.url, username).await.ok()?.parameter("code")
+        for _ in 0..50 {
+            match self.grant(&asking.url, username).await.ok()? {
+                Seen::Page(page) if page.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                seen => return seen.parameter("code"),
+            }
+        }
+        panic!("the provider stays busy");
     }
 
     /// Goes on as long as it is redirected within one origin.
