@@ -111,21 +111,15 @@ fn basic_credentials(authorization: &[u8]) -> Option<Secret> {
     String::from_utf8(bytes).ok().map(Secret::new)
 }
 
-/// Writes the value of an `Authorization` header for `Basic`, as a client sends it.
-pub fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
-    let mut pair = String::new();
-    form::encode_into(&mut pair, client_id.as_str());
-    pair.push(':');
-    form::encode_into(&mut pair, secret.expose());
-    Secret::new(format!("Basic {}", STANDARD.encode(Secret::new(pair).expose())))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::{
-        ClientSecret,
-        tests::{public, web},
+    use crate::{
+        client::{
+            ClientSecret,
+            tests::{public, web},
+        },
+        login::basic,
     };
 
     const NOW: Timestamp = Timestamp::from_secs(100);

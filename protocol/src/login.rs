@@ -301,9 +301,9 @@ pub fn authenticate<'a>(
     Authenticated { authorization, body: Secret::new(form::encode(form)) }
 }
 
-/// Identifier and secret are form-encoded first
+/// The value of an `Authorization` header for `Basic`: identifier and secret are form-encoded first
 /// ([RFC 6749 §2.3.1](https://www.rfc-editor.org/rfc/rfc6749#section-2.3.1)).
-fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
+pub(crate) fn basic(client_id: &ClientId, secret: &Secret) -> Secret {
     let mut pair = String::new();
     form::encode_into(&mut pair, client_id.as_str());
     pair.push(':');

@@ -1,4 +1,4 @@
-//! The tools that are run, in order: `cargo`, `wasm-bindgen`, `wasm-opt`.
+//! The tools that are run, in order: `cargo`, `wasm-bindgen`, `wasm-opt`, `terser`.
 
 use std::{
     collections::{BTreeMap, HashMap},
