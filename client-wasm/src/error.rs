@@ -89,7 +89,8 @@ const OWN: [(&str, &str); 11] = [
     ),
     (
         "api-unreachable",
-        "the API cannot be reached, does not answer pages of this origin, or redirects; ask for its final address",
+        "the API cannot be reached, does not answer pages of this origin, or redirects; see that it runs, \
+         lets this origin in, and is asked at its final address",
     ),
     (
         "storage-blocked",
